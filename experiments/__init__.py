@@ -1,0 +1,1 @@
+"""Settings to run folders: whole experiments, put together from the other rooms."""

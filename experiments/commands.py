@@ -1,0 +1,118 @@
+"""What every command line shares: one-line errors, exit codes, a parser that speaks the same way."""
+
+import argparse
+import errno
+import os
+import sys
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+
+from classifiers import METRICS, TIES
+from experiments.data import DATASETS, LITE_IMAGES
+from features.dense_sift import BACKENDS, DTYPES, WINDOWS
+from features.tiny import RESAMPLES
+
+
+def pair(text: str) -> int | tuple[int, int]:
+    """``3`` as 3 and ``3,5`` as (3, 5)."""
+    numbers = [int(part) for part in text.split(",")]
+    if len(numbers) > 2:
+        raise ValueError(text)
+    return numbers[0] if len(numbers) == 1 else (numbers[0], numbers[1])
+
+
+class CommandParser(argparse.ArgumentParser):
+    """An argparse parser that shows defaults and leaves errors to `run_command`."""
+
+    def __init__(self, description: str, **kwargs):
+        kwargs.setdefault("formatter_class", argparse.ArgumentDefaultsHelpFormatter)
+        super().__init__(description=description, allow_abbrev=False, **kwargs)
+
+    def error(self, message: str):
+        raise ValueError(f"{message}: see --help")
+
+    def add_flags(self, defaults: Mapping[str, object], *, several: Sequence[str] = ()) -> None:
+        """Add the shared flags that `defaults` names, with these defaults.
+
+        Those in `several` take one or more values and always give a list.
+        """
+        for name, default in defaults.items():
+            kwargs = dict(FLAGS[name])
+            if name in several:
+                kwargs["nargs"] = "+"
+                default = [default]
+            self.add_argument(f"--{name.replace('_', '-')}", default=default, **kwargs)
+
+
+# Flags that mean the same in every script; defaults come from the functions they are passed to.
+FLAGS: dict[str, dict] = {
+    "data": {"metavar": "DIR", "help": "folder with train/<class>/* and test/<class>/*, or <class>/*"},
+    "dataset": {"choices": DATASETS, "help": "a known image set; without it scene15, else the synthetic scenes"},
+    "split": {"type": float, "metavar": "F", "help": "share of each class that trains, for a folder without train/ and test/"},
+    "seed": {"type": int, "help": "seed of the vocabulary and of a drawn split"},
+    "runs_dir": {"metavar": "DIR", "type": Path, "help": "where run folders are written"},
+    "jobs": {"type": int, "metavar": "N", "help": "threads; no effect on results (default: all cores)"},
+    "lite": {"action": "store_true", "help": f"only {LITE_IMAGES} + {LITE_IMAGES} images a class: a quick look, no result"},
+    "fresh": {"action": "store_true", "help": "ignore cached vocabularies and histograms and make them anew"},
+    "skip_unreadable": {"action": "store_true", "help": "leave out images that cannot be read, and list them"},
+    "step": {"type": pair, "metavar": "PIXELS", "help": "distance between descriptors: a number, or Y,X"},
+    "bin_size": {"type": pair, "metavar": "PIXELS", "help": "width of a descriptor's spatial bin: a number, or Y,X"},
+    "window": {"choices": WINDOWS, "help": "weights over a descriptor: flat per bin, or Gaussian"},
+    "dtype": {"choices": DTYPES, "help": "descriptors truncated to whole numbers, or not"},
+    "backend": {"choices": BACKENDS, "help": "who computes dense SIFT"},
+    "vocab": {"metavar": "FILE", "type": Path, "help": "use the words in this .npz or .npy file"},
+    "vocab_size": {"type": int, "metavar": "WORDS", "help": "number of visual words"},
+    "vocab_step": {"type": pair, "metavar": "PIXELS", "help": "grid that the vocabulary samples (default: the step)"},
+    "k": {"type": int, "help": "number of neighbours that vote"},
+    "metric": {"choices": tuple(METRICS), "help": "distance between vectors"},
+    "p": {"type": float, "help": "exponent of the minkowski metric, above 0"},
+    "tie": {"choices": TIES, "help": "which of equally frequent classes wins: first by name, or with the nearest image"},
+    "max_side": {"type": int, "metavar": "PIXELS", "help": "shrink larger images to this longest side; 0: never"},
+    "resize": {"type": int, "metavar": "PIXELS", "help": "squash every image to this square size first"},
+    "size": {"type": pair, "metavar": "PIXELS", "help": "size of the tiny image: a number, or ROWS,COLUMNS"},
+    "resample": {"choices": tuple(RESAMPLES), "help": "Pillow's filter for the tiny image"},
+    "crop": {"action": "store_true", "help": "cut the centre to the tiny image's shape instead of squashing"},
+    "zero_mean": {"action": "store_true", "help": "subtract the tiny image's mean"},
+}  # fmt: skip
+
+
+def run_command(command: Callable[[Sequence[str] | None], None], argv: Sequence[str] | None = None) -> int:
+    """The exit code of a command: 0 done, 2 bad input (one line on stderr), 130 interrupted.
+
+    Anything but `ValueError` and `OSError` is a bug and keeps its traceback (exit code 1).
+    """
+    try:
+        command(argv)
+        sys.stdout.flush()
+    except KeyboardInterrupt:
+        print("interrupted", file=sys.stderr)
+        return 130
+    except BrokenPipeError:
+        # the reader of our output went away (`| head`); keep the interpreter from failing on exit
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return 0
+    except (ValueError, OSError) as error:
+        print(f"error: {one_line(error)}", file=sys.stderr)
+        return 2
+    return 0
+
+
+def one_line(error: Exception) -> str:
+    """The message of an exception, on one line and with the file name an OSError carries."""
+    if isinstance(error, OSError) and error.strerror:
+        where = f"{error.filename}: " if error.filename else ""
+        return f"{where}{error.strerror}: {_advice(error)}"
+    return " ".join(str(error).split())
+
+
+def _advice(error: OSError) -> str:
+    return {
+        errno.ENOSPC: "free some space or choose another disk",
+        errno.EDQUOT: "free some space or choose another disk",
+        errno.EACCES: "choose a folder you may write to and files you may read",
+        errno.EPERM: "choose a folder you may write to and files you may read",
+        errno.EROFS: "choose a folder you may write to",
+        errno.ENOENT: "check the path",
+        errno.ENOTDIR: "a file stands where a folder is needed; choose another path",
+        errno.EISDIR: "a folder stands where a file is needed; choose another path",
+    }.get(error.errno or 0, "check the path and try again")

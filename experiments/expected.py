@@ -1,0 +1,44 @@
+"""The range to expect of a method, measured on the known image sets; on others chance and tiny images."""
+
+from scenes.dataset import SceneDataset, committed_fingerprint
+
+# Lowest and highest test accuracy measured with this code: tiny over k = 1 ... 10 and all norms with
+# cityblock (results/r1-tiny-k.csv, r1-tiny-norms.csv); bow at step 1 and 400 words over k = 1 ... 10 and
+# vocabulary seeds 0 to 4 (r1-bow-k.csv, r1-bow-seeds.csv); bow_svm the same histograms under a linear
+# SVM (r1-bow-svm.csv). Widened to the next 0.01.
+EXPECTED: dict[str, dict[str, tuple[float, float]]] = {
+    "scene15": {"tiny": (0.16, 0.24), "bow": (0.56, 0.64), "bow_svm": (0.70, 0.76)},
+    "synthetic": {"tiny": (0.2, 0.45), "bow": (0.7, 0.95)},
+}
+
+# The built-in scenes with 20 + 20 images a class and seed 0.
+SYNTHETIC_FINGERPRINT = {
+    "train": "dd619bb2364d230ea8550a9328d206d06f1ad3e617799e71318ca109f8c92b2a",
+    "test": "565820d137936d591955e24d72142ed026c5a06c7f437787b339b651e156da75",
+}
+
+METHODS = {"tiny": "tiny images + kNN", "bow": "bags of SIFT + kNN", "bow_svm": "bags of SIFT + linear SVM"}
+
+
+def known_set(dataset: SceneDataset) -> str | None:
+    """The name of the known set that this is, pixel by pixel, or None."""
+    prints = dataset.fingerprint
+    if prints == committed_fingerprint("scene15"):
+        return "scene15"
+    return "synthetic" if prints == SYNTHETIC_FINGERPRINT else None
+
+
+def expected_range(dataset: SceneDataset, method: str) -> tuple[float, float] | None:
+    """Accuracy to expect of a method, low and high end, where it was measured on this very set."""
+    return EXPECTED.get(known_set(dataset) or "", {}).get(method)
+
+
+def expected_lines(dataset: SceneDataset, tiny_accuracy: float | None) -> list[str]:
+    """What to compare an accuracy with, a line each."""
+    lines = [f"chance: {1 / len(dataset.classes):.4f} (1 of {len(dataset.classes)} classes)"]
+    if tiny_accuracy is not None:
+        lines.append(f"tiny images + 1 nearest neighbour on the same images: {tiny_accuracy:.4f}")
+    known = known_set(dataset)
+    for method, (low, high) in EXPECTED.get(known or "", {}).items():
+        lines.append(f"{METHODS[method]} on {known}: {low:.2f} to {high:.2f}")
+    return lines

@@ -1,0 +1,120 @@
+"""What a command shows and leaves behind: one run, or a table of runs, on screen and as a folder."""
+
+import errno
+import os
+import statistics
+from collections import defaultdict
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from experiments.classical import Encoded
+from scenes.dataset import SceneDataset
+from reports import RunRecord, read_run, text_report, wilson_interval, write_run, write_table_run
+
+# How an option's value stands in a folder's name: k8, cityblock, w400.
+_SHORT = {"vocab_size": "w", "metric": "", "norm": "", "resample": "", "size": "size", "k": "k"}
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """One setting of the options that vary, its record, and the vectors it was made from."""
+
+    setting: dict
+    record: RunRecord
+    encoded: Encoded
+
+    @property
+    def accuracy(self) -> float:
+        """The share of test images predicted right."""
+        pairs = zip(self.record.predicted, self.record.labels, strict=True)
+        return sum(a == b for a, b in pairs) / len(self.record.labels)
+
+
+def check_request(dataset: SceneDataset, k: Sequence[int], runs_dir: Path) -> None:
+    """ValueError or OSError, before any work is done, for a k or an output folder that cannot do."""
+    for value in k:
+        if value < 1 or value > len(dataset.train):
+            raise ValueError(f"--k is {value}: give 1 to {len(dataset.train)}, the number of training images")
+    folder = Path(runs_dir).absolute()
+    while not folder.exists():
+        folder = folder.parent
+    if not folder.is_dir():
+        raise NotADirectoryError(errno.ENOTDIR, os.strerror(errno.ENOTDIR), str(folder))
+    if not os.access(folder, os.W_OK | os.X_OK):
+        raise PermissionError(errno.EACCES, os.strerror(errno.EACCES), str(folder))
+
+
+def present(outcomes: Sequence[Outcome], several: Mapping[str, Sequence], runs_dir: Path, name: str) -> Path:
+    """Write the run folder of one outcome, or the table and run folders of several, and print the result.
+
+    The last line printed is the folder.
+    """
+    if len(outcomes) == 1:
+        folder = write_run(runs_dir, outcomes[0].record)
+        print(f"\n{text_report(read_run(folder).result)}")
+    else:
+        varied = [option for option, values in several.items() if len(values) > 1]
+        names = [_folder_name(outcome.setting, varied) for outcome in outcomes]
+        rows = [_table_row(run, outcome) for run, outcome in zip(names, outcomes, strict=True)]
+        records = {run: outcome.record for run, outcome in zip(names, outcomes, strict=True)}
+        folder = write_table_run(runs_dir, name, rows, records)
+        print("\n" + "\n".join(_screen_table(outcomes, varied)))
+    print(folder)
+    return folder
+
+
+def _screen_table(outcomes: Sequence[Outcome], varied: Sequence[str]) -> list[str]:
+    lines = [[*varied, "accuracy", "95 % interval", "seconds", "descriptors/image"]]
+    for outcome in outcomes:
+        n = len(outcome.record.labels)
+        low, high = wilson_interval(round(outcome.accuracy * n), n)
+        lines.append([
+            *(_text(outcome.setting[option]) for option in varied),
+            f"{outcome.accuracy:.4f}", f"{low:.3f} to {high:.3f}", f"{outcome.record.timings['total']:.1f}",
+            str(outcome.encoded.columns.get("descriptors_per_image", "")),
+        ])  # fmt: skip
+    if not any(line[-1] for line in lines[1:]):
+        lines = [line[:-1] for line in lines]
+    text = _aligned(lines)
+    if len({outcome.setting.get("seed") for outcome in outcomes}) > 1:
+        text += ["", *_seed_summary(outcomes, [option for option in varied if option != "seed"])]
+    return text
+
+
+def _seed_summary(outcomes: Sequence[Outcome], varied: Sequence[str]) -> list[str]:
+    """Mean and standard deviation over seeds of each setting of the other options."""
+    groups: dict[tuple, list[float]] = defaultdict(list)
+    for outcome in outcomes:
+        groups[tuple(_text(outcome.setting[option]) for option in varied)].append(outcome.accuracy)
+    lines = [[*varied, "mean accuracy", "s.d.", "seeds"]]
+    for key, values in groups.items():
+        lines.append([*key, f"{statistics.mean(values):.4f}", f"{statistics.stdev(values):.4f}", str(len(values))])
+    return _aligned(lines)
+
+
+def _table_row(run: str, outcome: Outcome) -> dict:
+    record, columns = outcome.record, outcome.encoded.columns
+    return {
+        "run": run,
+        **columns,
+        "k": record.config["k"],
+        "metric": record.config["metric"],
+        "accuracy": outcome.accuracy,
+        "n_test": len(record.labels),
+        "feature_seconds": record.timings["features"],
+        "seconds": record.timings["total"],
+    }
+
+
+def _folder_name(setting: Mapping, varied: Sequence[str]) -> str:
+    return "-".join(f"{_SHORT.get(option, option)}{_text(setting[option])}" for option in varied)
+
+
+def _text(value) -> str:
+    return "x".join(map(str, value)) if isinstance(value, tuple) else str(value)
+
+
+def _aligned(lines: Sequence[Sequence[str]]) -> list[str]:
+    widths = [max(len(line[i]) for line in lines) for i in range(len(lines[0]))]
+    return ["  ".join(cell.rjust(width) for cell, width in zip(line, widths, strict=True)) for line in lines]

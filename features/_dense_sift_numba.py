@@ -1,0 +1,275 @@
+"""Dense SIFT as compiled loops: gradient planes, pooled rows, descriptors, row by row.
+
+Nothing of the size of the image's descriptors is kept: plane rows and pooled rows live in ring
+buffers that stay in the processor's cache, and descriptors are written into the caller's array, a
+range of frame rows at a time. All callees of the entry points stand in this file, because numba's
+on-disk cache watches only the file of the kernel itself.
+
+Values are float32. `fastmath` lets sums be reordered and contracted, nothing else: comparisons with
+tiny numbers keep their meaning. Buffers are flat and indices unsigned where it counts, since numba's
+test for negative indices keeps loops from becoming vector code.
+"""
+
+import numpy as np
+from numba import njit
+
+FAST = {"reassoc", "contract", "nsz", "arcp"}
+EPSILON = np.float32(1.1920929e-07)  # 2^-23, VLFeat's guard in angles and norms
+TINY = np.float32(1e-8)  # squared lengths below this count as zero
+CLAMP = np.float32(0.2)
+
+ZERO, HALF, ONE = np.float32(0), np.float32(0.5), np.float32(1)
+
+
+@njit(nogil=True, cache=True, fastmath=FAST, error_model="numpy")
+def _orientation(gx, gy):
+    """VLFeat's cubic approximation of the gradient angle, in units of orientation bins, 0 <= n < 8."""
+    a = abs(gy) + EPSILON
+    right = gx >= ZERO
+    q = (gx - a) / (gx + a) if right else (gx + a) / (a - gx)
+    base = np.float32(0.78539816) if right else np.float32(2.3561945)
+    theta = base + (np.float32(0.1821) * q * q - np.float32(0.9675)) * q
+    theta = -theta if gy < ZERO else theta
+    theta = theta + np.float32(6.2831855) if theta < ZERO else theta
+    return theta * np.float32(1.2732395)
+
+
+@njit(nogil=True, cache=True, fastmath=FAST, error_model="numpy")
+def _plane_row(image, y, modulus, orientation, planes, start):
+    """Row y of the eight orientation planes, interleaved: planes[start + x * 8 + t]."""
+    height, width = image.shape
+    above, row, below = image[max(y - 1, 0)], image[y], image[min(y + 1, height - 1)]
+    for x in range(np.uint64(width - 2)):
+        modulus[x + np.uint64(1)] = (row[x + np.uint64(2)] - row[x]) * HALF
+    modulus[0], modulus[width - 1] = row[1] - row[0], row[width - 1] - row[width - 2]
+    scale = HALF if 0 < y < height - 1 else ONE
+    for x in range(np.uint64(width)):
+        gx, gy = modulus[x], (below[x] - above[x]) * scale
+        squared = gx * gx + gy * gy
+        modulus[x] = np.sqrt(squared) if squared >= TINY else ZERO
+        orientation[x] = _orientation(gx, gy)
+    to = np.uint64(start)
+    for x in range(np.uint64(width)):
+        m, n = modulus[x], orientation[x]
+        for t in range(np.uint64(8)):
+            planes[to + t] = m * max(ZERO, ONE - abs(n - np.float32(t)))
+        planes[to] += m * max(ZERO, n - np.float32(7))
+        to += np.uint64(8)
+
+
+@njit(nogil=True, cache=True, fastmath=FAST, error_model="numpy")
+def _pool_rows(planes, ring, centre, taps, last_row, pooled, reach_x, width8):
+    """Weighted sum of the plane rows around `centre` into the middle of `pooled`, edges repeated.
+
+    Rows beyond the image repeat its first or last row; `pooled` gets `reach_x` more pixels on each
+    side, copies of its first and last one.
+    """
+    reach = taps.shape[0] // 2
+    start = reach_x * 8
+    for o in range(taps.shape[0]):
+        base = np.uint64((min(max(centre + o - reach, 0), last_row) % ring) * width8)
+        tap, to = taps[o], np.uint64(start)
+        if o == 0:
+            for i in range(np.uint64(width8)):
+                pooled[to + i] = tap * planes[base + i]
+        else:
+            for i in range(np.uint64(width8)):
+                pooled[to + i] += tap * planes[base + i]
+    for i in range(start):
+        pooled[i] = pooled[start + i % 8]
+        pooled[start + width8 + i] = pooled[start + width8 - 8 + i % 8]
+
+
+@njit(nogil=True, cache=True, fastmath=FAST, error_model="numpy")
+def _pool_columns(padded, taps, width8, out):
+    """out[i] = weighted sum over neighbouring pixels of a padded row."""
+    for o in range(taps.shape[0]):
+        tap, base = taps[o], np.uint64(o * 8)
+        if o == 0:
+            for i in range(np.uint64(width8)):
+                out[i] = tap * padded[base + i]
+        else:
+            for i in range(np.uint64(width8)):
+                out[i] += tap * padded[base + i]
+
+
+@njit(nogil=True, cache=True, fastmath=FAST, error_model="numpy")
+def _store_by_phase(pooled, width, bin_x, per_phase, bins, start, energy, energy_start):
+    """Copy a pooled row into phase order, (x % bin_x) first: a frame's four bins then lie side by side.
+
+    Also keeps each pixel's squared length over the eight orientations: a frame's squared norm is a
+    weighted sum of 16 of these.
+    """
+    for phase in range(bin_x):
+        to = np.uint64(start + phase * per_phase * 8)
+        for x in range(phase, width, bin_x):
+            total = ZERO
+            source = np.uint64(x * 8)
+            for t in range(np.uint64(8)):
+                value = pooled[source + t]
+                bins[to + t] = value
+                total += value * value
+            energy[energy_start + x] = total
+            to += np.uint64(8)
+
+
+@njit(nogil=True, cache=True, fastmath=FAST, error_model="numpy")
+def _write_frame(bins, start0, start1, start2, start3, scales, inverse_norm, scratch, out, to):
+    """One descriptor: scale, clamp, renormalise, times 512, at most 255; integer output truncates."""
+    total = ZERO
+    for i in range(np.uint64(32)):
+        z0 = bins[start0 + i] * (scales[i] * inverse_norm)
+        z1 = bins[start1 + i] * (scales[i + np.uint64(32)] * inverse_norm)
+        z2 = bins[start2 + i] * (scales[i + np.uint64(64)] * inverse_norm)
+        z3 = bins[start3 + i] * (scales[i + np.uint64(96)] * inverse_norm)
+        z0 = z0 if z0 < CLAMP else CLAMP
+        z1 = z1 if z1 < CLAMP else CLAMP
+        z2 = z2 if z2 < CLAMP else CLAMP
+        z3 = z3 if z3 < CLAMP else CLAMP
+        scratch[i], scratch[i + np.uint64(32)] = z0, z1
+        scratch[i + np.uint64(64)], scratch[i + np.uint64(96)] = z2, z3
+        total += (z0 * z0 + z1 * z1) + (z2 * z2 + z3 * z3)
+    length = np.sqrt(total) if total >= TINY else ZERO
+    scale = np.float32(512) / (length + EPSILON)
+    for i in range(np.uint64(128)):
+        value = scratch[i] * scale
+        out[to + i] = out.dtype.type(value if value < np.float32(255) else np.float32(255))
+
+
+@njit(nogil=True, cache=True, fastmath=FAST, error_model="numpy")
+def flat_window_rows(image, first, last, n_x, step_y, step_x, taps_y, taps_x, weights, out):
+    """Descriptors of frame rows first..last-1 with a flat window, into the flat array `out`.
+
+    image : float32 (H, W). taps_y, taps_x : float32, the triangles, 2 * bin - 1 long. weights :
+    float32 (4, 4), the window's mean over bin (by, bx). out : uint8 or float32, rows * n_x * 128.
+    """
+    height, width = image.shape
+    bin_y, bin_x = (taps_y.shape[0] + 1) // 2, (taps_x.shape[0] + 1) // 2
+    width8, per_phase = width * 8, width // bin_x + 1
+    plane_ring, bin_ring, bin_size = 2 * bin_y, 3 * bin_y + 1, per_phase * bin_x * 8
+    planes = np.empty(plane_ring * width8, np.float32)
+    bins = np.empty(bin_ring * bin_size, np.float32)
+    energy = np.empty(bin_ring * width, np.float32)
+    padded = np.empty(width8 + 16 * bin_x, np.float32)
+    pooled = np.empty(width8, np.float32)
+    modulus, orientation = np.empty(width, np.float32), np.empty(width, np.float32)
+    scratch, inverse_norms = np.empty(128, np.float32), np.empty(n_x, np.float32)
+    scales = np.repeat(weights.ravel(), 8)
+    next_plane = max(first * step_y - bin_y + 1, 0)
+    next_bin = first * step_y
+    to = np.uint64(0)
+    for i in range(first, last):
+        top = i * step_y
+        for y in range(max(next_bin, top), top + 3 * bin_y + 1):
+            if not _is_bin_row(y, top, step_y, bin_y):
+                continue
+            for r in range(max(next_plane, y - bin_y + 1), min(y + bin_y, height)):
+                _plane_row(image, r, modulus, orientation, planes, (r % plane_ring) * width8)
+            next_plane = max(next_plane, min(y + bin_y, height))
+            _pool_rows(planes, plane_ring, y, taps_y, height - 1, padded, bin_x - 1, width8)
+            _pool_columns(padded, taps_x, width8, pooled)
+            slot = y % bin_ring
+            _store_by_phase(pooled, width, bin_x, per_phase, bins, slot * bin_size, energy, slot * width)
+        next_bin = top + 3 * bin_y + 1
+        _flat_norms(energy, top, bin_y, bin_ring, width, weights, step_x, bin_x, inverse_norms)
+        slot0 = np.uint64((top % bin_ring) * bin_size)
+        slot1 = np.uint64(((top + bin_y) % bin_ring) * bin_size)
+        slot2 = np.uint64(((top + 2 * bin_y) % bin_ring) * bin_size)
+        slot3 = np.uint64(((top + 3 * bin_y) % bin_ring) * bin_size)
+        for j in range(n_x):
+            x = j * step_x
+            at = np.uint64(((x % bin_x) * per_phase + x // bin_x) * 8)
+            _write_frame(
+                bins, slot0 + at, slot1 + at, slot2 + at, slot3 + at, scales, inverse_norms[j], scratch, out, to
+            )
+            to += np.uint64(128)
+
+
+@njit(nogil=True, cache=True)
+def _is_bin_row(y, top, step_y, bin_y):
+    """Whether row y carries bins of the frame row at `top` or of a later one that reaches it."""
+    for by in range(4):
+        above = y - by * bin_y - top
+        if above >= 0 and above % step_y == 0:
+            return True
+    return False
+
+
+@njit(nogil=True, cache=True, fastmath=FAST, error_model="numpy")
+def _flat_norms(energy, top, bin_y, bin_ring, width, weights, step_x, bin_x, inverse_norms):
+    """1 / (norm + epsilon) of each frame of a row, before clamping, from the pooled pixels' energies."""
+    n_x = inverse_norms.shape[0]
+    inverse_norms[:] = ZERO
+    for by in range(4):
+        start = ((top + by * bin_y) % bin_ring) * width
+        for bx in range(4):
+            weight = weights[by, bx] * weights[by, bx]
+            base = np.uint64(start + bx * bin_x)
+            for j in range(np.uint64(n_x)):
+                inverse_norms[j] += weight * energy[base + j * np.uint64(step_x)]
+    for j in range(n_x):
+        squared = inverse_norms[j]
+        inverse_norms[j] = ONE / ((np.sqrt(squared) if squared >= TINY else ZERO) + EPSILON)
+
+
+@njit(nogil=True, cache=True, fastmath=FAST, error_model="numpy")
+def gaussian_window_rows(image, first, last, n_x, step_y, step_x, taps_y, taps_x, out):
+    """Descriptors of frame rows first..last-1 with a Gaussian window, into the flat array `out`.
+
+    taps_y, taps_x : float32 (4, 2 * bin - 1), the triangle times the window, one row a bin index.
+    The rest as in `flat_window_rows`. Every bin index has its own filter, so pooled rows cannot be
+    shared between frames above each other; each frame row pools its own.
+    """
+    height, width = image.shape
+    bin_y, bin_x = (taps_y.shape[1] + 1) // 2, (taps_x.shape[1] + 1) // 2
+    width8, plane_ring = width * 8, 5 * bin_y - 1
+    planes = np.empty(plane_ring * width8, np.float32)
+    padded = np.empty(width8 + 16 * bin_x, np.float32)
+    bins = np.empty(4 * n_x * 32, np.float32)
+    pooled = np.empty(width8, np.float32)
+    modulus, orientation = np.empty(width, np.float32), np.empty(width, np.float32)
+    scratch, scales = np.empty(128, np.float32), np.ones(128, np.float32)
+    next_plane = max(first * step_y - bin_y + 1, 0)
+    to = np.uint64(0)
+    for i in range(first, last):
+        top = i * step_y
+        stop = min(top + 4 * bin_y, height)
+        for r in range(max(next_plane, top - bin_y + 1), stop):
+            _plane_row(image, r, modulus, orientation, planes, (r % plane_ring) * width8)
+        next_plane = max(next_plane, stop)
+        for by in range(4):
+            y = top + by * bin_y
+            _pool_rows(planes, plane_ring, y, taps_y[by], height - 1, padded, bin_x - 1, width8)
+            _pool_frame_bins(padded, taps_x, n_x, step_x, bin_x, bins, by * n_x * 32, pooled)
+        row = np.uint64(n_x * 32)
+        for j in range(n_x):
+            at = np.uint64(j * 32)
+            inverse_norm = _inverse_norm(bins, at, row)
+            _write_frame(
+                bins, at, at + row, at + row + row, at + row + row + row, scales, inverse_norm, scratch, out, to
+            )
+            to += np.uint64(128)
+
+
+@njit(nogil=True, cache=True, fastmath=FAST, error_model="numpy")
+def _pool_frame_bins(padded, taps_x, n_x, step_x, bin_x, bins, start, pooled):
+    """The four bins along x of every frame of a row: bins[start + j * 32 + bx * 8 + t]."""
+    span8 = ((n_x - 1) * step_x + 1) * 8
+    for bx in range(4):
+        _pool_columns(padded[bx * bin_x * 8 :], taps_x[bx], span8, pooled)
+        to = np.uint64(start + bx * 8)
+        for j in range(np.uint64(n_x)):
+            source = j * np.uint64(step_x * 8)
+            for t in range(np.uint64(8)):
+                bins[to + t] = pooled[source + t]
+            to += np.uint64(32)
+
+
+@njit(nogil=True, cache=True, fastmath=FAST, error_model="numpy")
+def _inverse_norm(bins, at, row):
+    squared = ZERO
+    for by in range(4):
+        base = at + np.uint64(by) * row
+        for i in range(np.uint64(32)):
+            squared += bins[base + i] * bins[base + i]
+    return ONE / ((np.sqrt(squared) if squared >= TINY else ZERO) + EPSILON)

@@ -1,0 +1,39 @@
+"""How the extractors walk over images: checked parameters, threads, bounded memory, a progress bar."""
+
+from collections.abc import Callable, Iterator, Sequence
+from numbers import Integral
+
+import numpy as np
+from joblib import Parallel, delayed
+from threadpoolctl import threadpool_limits
+from tqdm import tqdm
+
+
+def image_pair(name: str, value) -> tuple[int, int]:
+    """An int or a pair (y, x) of whole numbers of at least 1 as a pair; else a ValueError."""
+    pair = (value, value) if isinstance(value, Integral) else value
+    try:
+        y, x = pair
+    except (TypeError, ValueError):
+        raise ValueError(f"{name} is {value!r}: give a whole number or a pair (y, x)") from None
+    for number in (y, x):
+        if not isinstance(number, Integral) or isinstance(number, bool) or number < 1:
+            raise ValueError(f"{name} is {value!r}: give a whole number of at least 1")
+    return int(y), int(x)
+
+
+def parallel_rows(
+    encode: Callable[..., object], images: Sequence, n_jobs: int | None, description: str
+) -> Iterator:
+    """`encode` of each image, in order, made in threads a few images ahead.
+
+    Threads suffice: decoding, the compiled kernels and BLAS release the GIL. BLAS itself is held to
+    one thread, since the images are what is spread over the cores.
+    """
+    if isinstance(images, (str, bytes)) or (isinstance(images, np.ndarray) and images.ndim not in (3, 4)):
+        raise ValueError("images is a sequence of paths or arrays, not a single one: wrap it in a list")
+    with threadpool_limits(limits=1, user_api="blas"):
+        results = Parallel(n_jobs=n_jobs or -1, prefer="threads", return_as="generator", pre_dispatch="2*n_jobs")(
+            delayed(encode)(image) for image in images
+        )
+        yield from tqdm(results, total=len(images), desc=description, unit=" images", disable=None, leave=False)
