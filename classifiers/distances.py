@@ -22,7 +22,9 @@ from numba import njit
 NON_NEGATIVE = ("chi2", "intersection", "hellinger")
 
 
-def pairwise_distances(X: np.ndarray, Y: np.ndarray, metric: str = "cityblock", *, p: float = 2) -> np.ndarray:
+def pairwise_distances(
+    X: np.ndarray, Y: np.ndarray, metric: str = "cityblock", *, p: float = 2
+) -> np.ndarray:
     """Distances of all rows of X to all rows of Y.
 
     Parameters

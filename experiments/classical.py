@@ -19,7 +19,6 @@ from reports import Facts, RunRecord, confusion_matrix, diagnose
 from reports.environment import environment
 from scenes.dataset import SceneDataset, fingerprint
 
-
 # What of a bag of words its vocabulary depends on.
 VOCABULARY_SETTINGS = (
     "n_words", "step", "vocab_step", "bin_size", "window", "dtype", "descriptors_per_image", "backend",
@@ -75,7 +74,9 @@ def bag_vectors(
     fitted = BagOfWords(**{**bag.get_params(), "vocabulary": vocabulary}).fit([])
     hashes = [digest for which in ("train", "test") for digest in dataset.scans[which].hashes]
     counts, enlarged, cost = encode(fitted, dataset.train.paths + dataset.test.paths, hashes, fresh=fresh)
-    names = [f"train/{name}" for name in dataset.train.names] + [f"test/{name}" for name in dataset.test.names]
+    names = [f"train/{name}" for name in dataset.train.names] + [
+        f"test/{name}" for name in dataset.test.names
+    ]
     per_image = float(counts.sum(axis=1).mean())
     config = _plain(bag.get_params()) | {"n_words": len(vocabulary.words)}
     config["seed"] = config.pop("random_state")
@@ -143,10 +144,16 @@ def classify(
         )
 
 
-def tiny_baseline(dataset: SceneDataset, *, max_side: int | None, resize: int | None, n_jobs: int | None) -> float:
+def tiny_baseline(
+    dataset: SceneDataset, *, max_side: int | None, resize: int | None, n_jobs: int | None
+) -> float:
     """Accuracy of tiny images at their defaults with the nearest neighbour, on the same test images."""
     vectors = tiny_vectors(dataset, TinyImage(max_side=max_side, resize=resize, n_jobs=n_jobs))
-    return KNNClassifier(n_jobs=n_jobs).fit(vectors.train, dataset.train.labels).score(vectors.test, dataset.test.labels)
+    return (
+        KNNClassifier(n_jobs=n_jobs)
+        .fit(vectors.train, dataset.train.labels)
+        .score(vectors.test, dataset.test.labels)
+    )
 
 
 def combinations(**several: Iterable) -> Iterator[dict]:
@@ -164,7 +171,9 @@ def _vocabulary(dataset: SceneDataset, bag: BagOfWords, fresh: bool) -> tuple[Vo
     found = None if fresh else find_vocabulary(identity)
     if found:
         vocabulary, making, path = found
-        print(f"vocabulary: reusing {display_path(path)}, made of the same images and settings (--fresh: anew)")
+        print(
+            f"vocabulary: reusing {display_path(path)}, made of the same images and settings (--fresh: anew)"
+        )
         return vocabulary, making
     vocabulary, making = make_vocabulary(dataset, settings, bag.n_jobs)
     try:
@@ -227,7 +236,11 @@ def _timings(encoded: Encoded, classification: float, n_images: int) -> dict:
         "total": round(encoded.features.seconds + vocabulary + classification, 3),
         "cached": [stage for stage, making in stages.items() if making and making.cached],
         "making": {
-            stage: {"seconds": round(making.seconds, 3), "threads": making.threads, "hardware": making.hardware}
+            stage: {
+                "seconds": round(making.seconds, 3),
+                "threads": making.threads,
+                "hardware": making.hardware,
+            }
             for stage, making in stages.items()
             if making
         },

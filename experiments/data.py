@@ -66,7 +66,9 @@ def _choose(data, dataset) -> tuple[Path, str | None, str]:
     if named != "synthetic" and folder.is_dir():
         return folder, named, f"{named} in {folder.parent}"
     if named != "synthetic" and dataset is not None:
-        raise FileNotFoundError(f"{folder}: no such folder: get the set with python scripts/get_data.py {named}")
+        raise FileNotFoundError(
+            f"{folder}: no such folder: get the set with python scripts/get_data.py {named}"
+        )
     note = "the built-in synthetic scenes"
     if dataset is None:
         note += f" (for the real ones: {GET_SCENES}, for your own: --data DIR)"

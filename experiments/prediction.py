@@ -57,8 +57,7 @@ class ClassicalModel:
         elected = knn.vote(nearest[:, : knn.n_neighbors])
         shares = knn.vote_shares(nearest[:, : knn.n_neighbors])
         return [
-            Answer(name, self._ranked(elected[i], shares[i], nearest[i]))
-            for i, name in enumerate(readable)
+            Answer(name, self._ranked(elected[i], shares[i], nearest[i])) for i, name in enumerate(readable)
         ]
 
     def _ranked(self, elected: int, shares: np.ndarray, nearest: np.ndarray) -> tuple[tuple[str, float], ...]:
@@ -87,7 +86,9 @@ def load_model(path: Path) -> ClassicalModel:
     try:
         return _classical(path, arrays)
     except (KeyError, TypeError, json.JSONDecodeError) as error:
-        raise ValueError(f"{path}: no model of this project ({error!r}): give one that run_*.py wrote") from None
+        raise ValueError(
+            f"{path}: no model of this project ({error!r}): give one that run_*.py wrote"
+        ) from None
 
 
 def find_images(arguments: Sequence[str]) -> dict[str, Path]:
@@ -107,9 +108,15 @@ def find_images(arguments: Sequence[str]) -> dict[str, Path]:
         elif path.exists():
             found = [(path.name, path)]
         else:
-            found = [(Path(p).name, Path(p)) for p in sorted(glob.glob(argument, recursive=True)) if Path(p).is_file()]
+            found = [
+                (Path(p).name, Path(p))
+                for p in sorted(glob.glob(argument, recursive=True))
+                if Path(p).is_file()
+            ]
         if not found:
-            raise FileNotFoundError(f"{argument}: no image there: give a file, a folder of images or a pattern")
+            raise FileNotFoundError(
+                f"{argument}: no image there: give a file, a folder of images or a pattern"
+            )
         named += found
     double = [name for name, count in Counter(name for name, _ in named).items() if count > 1]
     if double:
@@ -145,7 +152,9 @@ def _classical(path: Path, arrays: dict[str, np.ndarray]) -> ClassicalModel:
         extractor = TinyImage(**{name: _tupled(config[name]) for name in names}).fit([])
     elif config["method"] == "bow":
         names = ("step", "bin_size", "window", "dtype", "norm", "backend", "max_side", "resize")
-        vocabulary = Vocabulary(np.ascontiguousarray(arrays["words"], np.float32), json.loads(str(arrays["identity"])))
+        vocabulary = Vocabulary(
+            np.ascontiguousarray(arrays["words"], np.float32), json.loads(str(arrays["identity"]))
+        )
         extractor = BagOfWords(vocabulary, **{name: _tupled(config[name]) for name in names}).fit([])
     else:
         raise ValueError(f"{path}: unknown method {config['method']!r}: update scenebench")

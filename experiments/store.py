@@ -57,7 +57,9 @@ def find_vocabulary(identity: dict) -> tuple[Vocabulary, Making, Path] | None:
     return None
 
 
-def keep_vocabulary(vocabulary: Vocabulary, making: Making, data_name: str, folder: Path | None = None) -> Path:
+def keep_vocabulary(
+    vocabulary: Vocabulary, making: Making, data_name: str, folder: Path | None = None
+) -> Path:
     """Write a vocabulary under its own name, with what it cost beside it; returns its path."""
     folder = folder or cache_folder() / "vocabularies"
     folder.mkdir(parents=True, exist_ok=True)
@@ -85,7 +87,9 @@ def encode(
             known[digest] = (found.counts, found.enlarged)
         made = Making.now(started, bag.n_jobs)
         before = making.seconds if making else 0.0
-        making = Making(before + made.seconds, made.threads, made.hardware, cached=len(missing) < len(set(hashes)))
+        making = Making(
+            before + made.seconds, made.threads, made.hardware, cached=len(missing) < len(set(hashes))
+        )
         # the cache is a convenience: a full or read-only disk must not stop a run that has its result
         with contextlib.suppress(OSError):
             _write_counts(file, known, making)
@@ -115,12 +119,18 @@ def _read_counts(file: Path, n_words: int) -> tuple[dict, Making | None]:
         arrays = read_npz(file)
         hashes, counts, enlarged = arrays["hashes"], arrays["counts"], arrays["enlarged"]
         making = Making(**json.loads(str(arrays["making"])), cached=True)
-        if hashes.shape != (len(counts), 32) or counts.shape[1] != n_words or enlarged.shape != (len(counts),):
+        if (
+            hashes.shape != (len(counts), 32)
+            or counts.shape[1] != n_words
+            or enlarged.shape != (len(counts),)
+        ):
             raise ValueError(f"{file}: arrays of unequal length")
     except (ValueError, KeyError, TypeError, IndexError, OSError) as error:
         print(f"note: cached histograms are left aside ({error})", file=sys.stderr)
         return {}, None
-    rows = zip((bytes(row).hex() for row in hashes), counts.astype(np.int64), enlarged.astype(bool), strict=True)
+    rows = zip(
+        (bytes(row).hex() for row in hashes), counts.astype(np.int64), enlarged.astype(bool), strict=True
+    )
     return {digest: (row, bool(large)) for digest, row, large in rows}, making
 
 

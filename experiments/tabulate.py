@@ -9,8 +9,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from experiments.classical import Encoded
-from scenes.dataset import SceneDataset
 from reports import RunRecord, read_run, text_report, wilson_interval, write_run, write_table_run
+from scenes.dataset import SceneDataset
 
 # How an option's value stands in a folder's name: k8, cityblock, w400.
 _SHORT = {"vocab_size": "w", "metric": "", "norm": "", "resample": "", "size": "size", "k": "k"}
@@ -52,7 +52,8 @@ def present(outcomes: Sequence[Outcome], several: Mapping[str, Sequence], runs_d
     """
     if len(outcomes) == 1:
         folder = write_run(runs_dir, outcomes[0].record)
-        print(f"\n{text_report(read_run(folder).result)}")
+        # the screen gets the result; settings, data and environment stand in report.txt
+        print("\n" + text_report(read_run(folder).result).split("\n\nData\n")[0])
     else:
         varied = [option for option, values in several.items() if len(values) > 1]
         names = [_folder_name(outcome.setting, varied) for outcome in outcomes]
@@ -76,7 +77,7 @@ def _screen_table(outcomes: Sequence[Outcome], varied: Sequence[str]) -> list[st
         ])  # fmt: skip
     if not any(line[-1] for line in lines[1:]):
         lines = [line[:-1] for line in lines]
-    text = _aligned(lines)
+    text = aligned(lines)
     if len({outcome.setting.get("seed") for outcome in outcomes}) > 1:
         text += ["", *_seed_summary(outcomes, [option for option in varied if option != "seed"])]
     return text
@@ -89,8 +90,10 @@ def _seed_summary(outcomes: Sequence[Outcome], varied: Sequence[str]) -> list[st
         groups[tuple(_text(outcome.setting[option]) for option in varied)].append(outcome.accuracy)
     lines = [[*varied, "mean accuracy", "s.d.", "seeds"]]
     for key, values in groups.items():
-        lines.append([*key, f"{statistics.mean(values):.4f}", f"{statistics.stdev(values):.4f}", str(len(values))])
-    return _aligned(lines)
+        lines.append(
+            [*key, f"{statistics.mean(values):.4f}", f"{statistics.stdev(values):.4f}", str(len(values))]
+        )
+    return aligned(lines)
 
 
 def _table_row(run: str, outcome: Outcome) -> dict:
@@ -115,6 +118,7 @@ def _text(value) -> str:
     return "x".join(map(str, value)) if isinstance(value, tuple) else str(value)
 
 
-def _aligned(lines: Sequence[Sequence[str]]) -> list[str]:
+def aligned(lines: Sequence[Sequence[str]]) -> list[str]:
+    """Lines of a table for the screen: columns of equal width, set to the right."""
     widths = [max(len(line[i]) for line in lines) for i in range(len(lines[0]))]
     return ["  ".join(cell.rjust(width) for cell, width in zip(line, widths, strict=True)) for line in lines]

@@ -18,7 +18,12 @@ GRID = {
     "norm": ("l1_matrix", "l1", "l2", "none"),
     "zero_mean": (False, True),
 }
-LITE_GRID = {"size": (8, 16), "resample": ("nearest", "box"), "norm": ("l1_matrix", "l2"), "zero_mean": (False, True)}
+LITE_GRID = {
+    "size": (8, 16),
+    "resample": ("nearest", "box"),
+    "norm": ("l1_matrix", "l2"),
+    "zero_mean": (False, True),
+}
 METRICS = ("cityblock", "euclidean", "cosine")
 LARGEST_K = 15
 
@@ -47,7 +52,9 @@ class Chosen:
         )
 
 
-def tune_tiny(dataset: SceneDataset, *, crop, max_side, resize, n_jobs, seed: int, lite: bool = False) -> Chosen:
+def tune_tiny(
+    dataset: SceneDataset, *, crop, max_side, resize, n_jobs, seed: int, lite: bool = False
+) -> Chosen:
     """The best of the grid by cross-validation on the training images; test images are not looked at.
 
     Folds are drawn by pixel hash and seed, so identical images share one, and neither names nor order

@@ -3,7 +3,6 @@
 from features.assignment import NearestWord, assign
 from features.bag_of_words import BagOfWords, histograms
 from features.dense_sift import dense_sift, descriptor_blocks, frame_centres
-from features.kmeans import kmeans
 from features.tiny import TinyImage
 from features.vocabulary import Vocabulary
 
@@ -17,5 +16,4 @@ __all__ = [
     "descriptor_blocks",
     "frame_centres",
     "histograms",
-    "kmeans",
 ]

@@ -180,7 +180,16 @@ def flat_window_rows(image, first, last, n_x, step_y, step_x, taps_y, taps_x, we
             x = j * step_x
             at = np.uint64(((x % bin_x) * per_phase + x // bin_x) * 8)
             _write_frame(
-                bins, slot0 + at, slot1 + at, slot2 + at, slot3 + at, scales, inverse_norms[j], scratch, out, to
+                bins,
+                slot0 + at,
+                slot1 + at,
+                slot2 + at,
+                slot3 + at,
+                scales,
+                inverse_norms[j],
+                scratch,
+                out,
+                to,
             )
             to += np.uint64(128)
 
@@ -246,7 +255,16 @@ def gaussian_window_rows(image, first, last, n_x, step_y, step_x, taps_y, taps_x
             at = np.uint64(j * 32)
             inverse_norm = _inverse_norm(bins, at, row)
             _write_frame(
-                bins, at, at + row, at + row + row, at + row + row + row, scales, inverse_norm, scratch, out, to
+                bins,
+                at,
+                at + row,
+                at + row + row,
+                at + row + row + row,
+                scales,
+                inverse_norm,
+                scratch,
+                out,
+                to,
             )
             to += np.uint64(128)
 

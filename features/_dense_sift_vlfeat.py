@@ -8,7 +8,9 @@ def describe(image, frames, step, bin_size, window, dtype) -> np.ndarray:
     try:
         from cyvlfeat.sift import dsift
     except ImportError:
-        raise ValueError("back end vlfeat needs cyvlfeat, which is not installed: run `make vlfeat`") from None
+        raise ValueError(
+            "back end vlfeat needs cyvlfeat, which is not installed: run `make vlfeat`"
+        ) from None
     centres, descriptors = dsift(
         image, step=step, size=bin_size, fast=window == "flat", float_descriptors=dtype == "float32"
     )

@@ -33,7 +33,9 @@ def parallel_rows(
     if isinstance(images, (str, bytes)) or (isinstance(images, np.ndarray) and images.ndim not in (3, 4)):
         raise ValueError("images is a sequence of paths or arrays, not a single one: wrap it in a list")
     with threadpool_limits(limits=1, user_api="blas"):
-        results = Parallel(n_jobs=n_jobs or -1, prefer="threads", return_as="generator", pre_dispatch="2*n_jobs")(
-            delayed(encode)(image) for image in images
+        results = Parallel(
+            n_jobs=n_jobs or -1, prefer="threads", return_as="generator", pre_dispatch="2*n_jobs"
+        )(delayed(encode)(image) for image in images)
+        yield from tqdm(
+            results, total=len(images), desc=description, unit=" images", disable=None, leave=False
         )
-        yield from tqdm(results, total=len(images), desc=description, unit=" images", disable=None, leave=False)

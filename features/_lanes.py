@@ -20,7 +20,10 @@ def lane_minima(typingctx, row, lanes):
     signature = types.void(row, lanes)
 
     def codegen(context, builder, signature, args):
-        source, target = (context.make_array(kind)(context, builder, value) for kind, value in zip(signature.args, args, strict=True))
+        source, target = (
+            context.make_array(kind)(context, builder, value)
+            for kind, value in zip(signature.args, args, strict=True)
+        )
         whole = isinstance(signature.args[0].dtype, types.Integer)
         item = ir.IntType(32) if whole else ir.FloatType()
         vector = ir.VectorType(item, LANES)
@@ -35,7 +38,9 @@ def lane_minima(typingctx, row, lanes):
         count = builder.udiv(builder.extract_value(source.shape, 0), ir.Constant(ir.IntType(64), LANES))
         with cgutils.for_range(builder, count) as loop:
             value, so_far = load(loop.index), builder.load(least)
-            less = builder.icmp_signed("<", value, so_far) if whole else builder.fcmp_ordered("<", value, so_far)
+            less = (
+                builder.icmp_signed("<", value, so_far) if whole else builder.fcmp_ordered("<", value, so_far)
+            )
             builder.store(builder.select(less, value, so_far), least)
         builder.store(builder.load(least), builder.bitcast(target.data, vector.as_pointer())).align = 4
         return context.get_dummy_value()

@@ -249,7 +249,7 @@ def squared_lengths(words):
 
 
 @njit(nogil=True, cache=True, fastmath={"reassoc", "contract"}, error_model="numpy")
-def _quick_dot(x, w):
+def quick_dot(x, w):
     """x . w in float64, in whatever order is fast."""
     total = 0.0
     for k in range(x.shape[0]):
@@ -261,7 +261,7 @@ def _quick_dot(x, w):
 def _is_nearer(x, words, squared, word, score, best, best_score):
     """Whether `word` beats `best`: by quick scores where these are clear, else by the fixed order."""
     # |x|^2 + |w|^2 bounds the sum of the terms' absolute values
-    if abs(score - best_score) > NEAR_TIE * (_quick_dot(x, x) + squared[word] + squared[best]):
+    if abs(score - best_score) > NEAR_TIE * (quick_dot(x, x) + squared[word] + squared[best]):
         return score < best_score
     score = squared[word] - 2 * dot(x, words[word])
     best_score = squared[best] - 2 * dot(x, words[best])
@@ -277,7 +277,7 @@ def _decide(block, bounds, constant, slack, scale, words, squared, nearest):
         row, x = bounds[i], block[i]
         lane_minima(row, lanes)
         best = _first_guess(row, lanes, count)
-        score = squared[best] - 2 * _quick_dot(x, words[best])
+        score = squared[best] - 2 * quick_dot(x, words[best])
         limit = (score + constant[i]) * scale + slack[i]
         for lane in range(LANES):
             if lanes[lane] > limit:
@@ -285,7 +285,7 @@ def _decide(block, bounds, constant, slack, scale, words, squared, nearest):
             for k in range(lane, padded, LANES):
                 if row[k] > limit or k == best or k >= count:
                     continue
-                other = squared[k] - 2 * _quick_dot(x, words[k])
+                other = squared[k] - 2 * quick_dot(x, words[k])
                 if _is_nearer(x, words, squared, k, other, best, score):
                     best, score = k, other
                     limit = (score + constant[i]) * scale + slack[i]

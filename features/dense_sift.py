@@ -88,11 +88,15 @@ def dense_sift(image, *, step=1, bin_size=3, window="flat", dtype="uint8", backe
     elif backend == "opencv":
         from features._dense_sift_opencv import describe
     else:
-        return frames, _numba_rows(image, step, bin_size, window, dtype, 0, grid_shape(image.shape, step, bin_size)[0])
+        return frames, _numba_rows(
+            image, step, bin_size, window, dtype, 0, grid_shape(image.shape, step, bin_size)[0]
+        )
     return frames, describe(image, frames, step, bin_size, window, dtype)
 
 
-def descriptor_blocks(image, *, step=1, bin_size=3, window="flat", dtype="uint8", backend="numba") -> Iterator:
+def descriptor_blocks(
+    image, *, step=1, bin_size=3, window="flat", dtype="uint8", backend="numba"
+) -> Iterator:
     """The descriptors of `dense_sift` in order, in blocks of whole frame rows: arrays (m, 128).
 
     Memory stays at one block however large the image (`numba`; the other back ends make one block).
@@ -115,14 +119,20 @@ def grid_shape(shape, step, bin_size) -> tuple[int, int]:
     """Rows and columns of frames in an image of this shape; 0 where a frame does not fit."""
     counts = [
         max((length - 1 - 3 * width) // distance + 1, 0)
-        for length, distance, width in zip(shape, image_pair("step", step), image_pair("bin_size", bin_size), strict=True)
+        for length, distance, width in zip(
+            shape, image_pair("step", step), image_pair("bin_size", bin_size), strict=True
+        )
     ]
     return counts[0], counts[1]
 
 
 def frame_centres(shape, *, step=1, bin_size=3) -> np.ndarray:
     """Centres (y, x) of the frames in an image of this shape: float32 (n, 2), row-major."""
-    (n_y, n_x), step, bin_size = grid_shape(shape, step, bin_size), image_pair("step", step), image_pair("bin_size", bin_size)
+    (n_y, n_x), step, bin_size = (
+        grid_shape(shape, step, bin_size),
+        image_pair("step", step),
+        image_pair("bin_size", bin_size),
+    )
     frames = np.empty((n_y, n_x, 2), np.float32)
     frames[:, :, 0] = (np.arange(n_y) * step[0] + 1.5 * bin_size[0])[:, None]
     frames[:, :, 1] = np.arange(n_x) * step[1] + 1.5 * bin_size[1]
@@ -150,7 +160,11 @@ def _checked(image, step, bin_size, window, dtype, backend):
     image = np.ascontiguousarray(image, dtype=np.float32)
     if not np.isfinite(image).all():
         raise ValueError("the image holds NaN or infinite pixels: replace them")
-    for name, value, known in (("window", window, WINDOWS), ("dtype", dtype, DTYPES), ("backend", backend, BACKENDS)):
+    for name, value, known in (
+        ("window", window, WINDOWS),
+        ("dtype", dtype, DTYPES),
+        ("backend", backend, BACKENDS),
+    ):
         if value not in known:
             raise ValueError(f"unknown {name} {value!r}: choose from {', '.join(known)}")
     return image, image_pair("step", step), image_pair("bin_size", bin_size)
@@ -170,7 +184,9 @@ def _numba_rows(image, step, bin_size, window, dtype, first: int, last: int) -> 
         )  # fmt: skip
     else:
         taps_y, taps_x = ((w * t).astype(np.float32) for w, t in zip(windows, triangles, strict=True))
-        _dense_sift_numba.gaussian_window_rows(image, first, last, n_x, *step, taps_y, taps_x, out.reshape(-1))
+        _dense_sift_numba.gaussian_window_rows(
+            image, first, last, n_x, *step, taps_y, taps_x, out.reshape(-1)
+        )
     return out
 
 

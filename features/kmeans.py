@@ -1,19 +1,21 @@
-"""k-means for visual words: a seeded k-means++ start and Lloyd's iterations, the same on any number of threads.
+"""k-means for visual words: a seeded k-means++ start and Lloyd's iterations, whatever the threads.
 
 Every decision is made in float64 in a fixed order: distances of the start, nearest words
 (`features.assignment`) and sums over fixed blocks of rows that are added in row order. For uint8
 descriptors the sums are whole numbers and exact anyway.
 """
 
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
+from functools import partial
 
 import numpy as np
-from joblib import Parallel, delayed
+from joblib import effective_n_jobs
 from numba import njit
 from threadpoolctl import threadpool_limits
 from tqdm import tqdm
 
-from features.assignment import NearestWord, dot, squared_lengths
+from features.assignment import NearestWord, dot, quick_dot, squared_lengths
 
 # Rows a thread takes at a time. Part of the result's definition for float descriptors (the order of
 # the sums), so it does not depend on the number of threads.
@@ -37,8 +39,8 @@ def kmeans(
     n_words: int,
     *,
     random_state: int = 0,
-    max_iterations: int = 100,
-    tolerance: float = 1e-5,
+    max_iterations: int = 200,
+    tolerance: float = 1e-6,
     n_jobs: int | None = None,
 ) -> Clustering:
     """Cluster descriptors into words.
@@ -74,21 +76,22 @@ def kmeans(
     # numba's cached kernels are compiled for both types once; anything else becomes float32
     points = np.ascontiguousarray(points if points.dtype == np.uint8 else points.astype(np.float32))
     rng = np.random.default_rng(random_state)
-    with threadpool_limits(limits=1, user_api="blas"), Parallel(n_jobs=n_jobs or -1, prefer="threads") as parallel:
-        words = _plus_plus(points, n_words, rng, parallel)
-        return _lloyd(points, words, max_iterations, tolerance, parallel)
+    # Steps last milliseconds: a plain pool of threads hands them out faster than joblib does.
+    with (
+        threadpool_limits(limits=1, user_api="blas"),
+        ThreadPoolExecutor(effective_n_jobs(n_jobs or -1)) as pool,
+    ):
+        words = _plus_plus(points, n_words, rng, pool)
+        return _lloyd(points, words, max_iterations, tolerance, pool)
 
 
-def _lloyd(points, words, max_iterations, tolerance, parallel) -> Clustering:
+def _lloyd(points, words, max_iterations, tolerance, pool) -> Clustering:
     nearest = np.full(len(points), -1, np.int32)
     inertia = np.inf
     bar = tqdm(range(1, max_iterations + 1), desc="k-means", unit=" iterations", disable=None, leave=False)
-    for iteration in bar:
-        blocks = parallel(
-            delayed(_assign_and_sum)(points[i : i + BLOCK_ROWS], finder, len(words))
-            for finder in [NearestWord(words)]
-            for i in range(0, len(points), BLOCK_ROWS)
-        )
+    for iterations in bar:  # noqa: B007
+        step = partial(_assign_and_sum, finder=NearestWord(words))
+        blocks = list(pool.map(step, (points[rows] for rows in _row_blocks(points))))
         found = np.concatenate([block[0] for block in blocks])
         distances = np.concatenate([block[1] for block in blocks])
         previous, inertia = inertia, float(sum(float(block[1].sum()) for block in blocks))
@@ -98,7 +101,7 @@ def _lloyd(points, words, max_iterations, tolerance, parallel) -> Clustering:
         counts, sums = sum(block[2] for block in blocks), sum(block[3] for block in blocks)
         words = _move(words, counts, sums, points, distances)
     bar.close()
-    return Clustering(words, inertia, iteration)
+    return Clustering(words, inertia, iterations)
 
 
 def _move(words, counts, sums, points, distances) -> np.ndarray:
@@ -113,11 +116,11 @@ def _move(words, counts, sums, points, distances) -> np.ndarray:
     return words
 
 
-def _assign_and_sum(block, finder: NearestWord, n_words: int):
+def _assign_and_sum(block: np.ndarray, finder: NearestWord):
     """Nearest words of a block, squared distances, and count and sum of each word's points (float64)."""
     nearest = finder.assign(block)
-    distances, counts = np.empty(len(block)), np.zeros(n_words)
-    sums = np.zeros((n_words, block.shape[1]))
+    distances, counts = np.empty(len(block)), np.zeros(len(finder.words))
+    sums = np.zeros(finder.words.shape)
     _sum_by_word(block, nearest, finder.words, distances, counts, sums)
     return nearest, distances, counts, sums
 
@@ -136,7 +139,7 @@ def _sum_by_word(block, nearest, words, distances, counts, sums):
         distances[i] = total
 
 
-def _plus_plus(points, n_words, rng, parallel) -> np.ndarray:
+def _plus_plus(points, n_words, rng, pool) -> np.ndarray:
     """Greedy k-means++: each new word is the best of a few points drawn by squared distance."""
     if len(points) > START_ROWS_PER_WORD * n_words:
         rows = rng.choice(len(points), START_ROWS_PER_WORD * n_words, replace=False)
@@ -146,25 +149,32 @@ def _plus_plus(points, n_words, rng, parallel) -> np.ndarray:
     chosen = int(rng.integers(len(points)))
     words[0] = points[chosen]
     squared = squared_lengths(points)
-    closest = _distances_to(points, squared, points[chosen : chosen + 1], parallel)[0]
+    closest = _distances_to(points, squared, points[chosen : chosen + 1], pool)[0]
     for word in tqdm(range(1, n_words), desc="k-means++", unit=" words", disable=None, leave=False):
         drawn = np.searchsorted(np.cumsum(closest), rng.random(candidates) * closest.sum())
         drawn = np.minimum(drawn, len(points) - 1)
-        distances = np.minimum(_distances_to(points, squared, points[drawn], parallel), closest)
+        distances = np.minimum(_distances_to(points, squared, points[drawn], pool), closest)
         best = int(np.argmin(distances.sum(axis=1)))
         words[word], closest = points[drawn[best]], distances[best]
     return words
 
 
-def _distances_to(points, squared, centres, parallel) -> np.ndarray:
+def _distances_to(points, squared, centres, pool) -> np.ndarray:
     """Squared distances, float64 (centres, points)."""
     out = np.empty((len(centres), len(points)))
     own = squared_lengths(centres)
-    parallel(
-        delayed(_squared_distances)(points[i : i + BLOCK_ROWS], squared[i : i + BLOCK_ROWS], centres, own, out[:, i : i + BLOCK_ROWS])
-        for i in range(0, len(points), BLOCK_ROWS)
-    )
+    # sums of products of 8-bit numbers are whole and exact in any order, so the fast one will do
+    kernel = _squared_distances_whole if points.dtype == np.uint8 else _squared_distances
+
+    def measure(rows: slice) -> None:
+        kernel(points[rows], squared[rows], centres, own, out[:, rows])
+
+    list(pool.map(measure, _row_blocks(points)))
     return out
+
+
+def _row_blocks(points: np.ndarray) -> list[slice]:
+    return [slice(i, i + BLOCK_ROWS) for i in range(0, len(points), BLOCK_ROWS)]
 
 
 @njit(nogil=True, cache=True)
@@ -172,3 +182,10 @@ def _squared_distances(points, squared, centres, own, out):
     for i in range(points.shape[0]):
         for j in range(centres.shape[0]):
             out[j, i] = max(squared[i] - 2 * dot(points[i], centres[j]) + own[j], 0.0)
+
+
+@njit(nogil=True, cache=True)
+def _squared_distances_whole(points, squared, centres, own, out):
+    for i in range(points.shape[0]):
+        for j in range(centres.shape[0]):
+            out[j, i] = max(squared[i] - 2 * quick_dot(points[i], centres[j]) + own[j], 0.0)

@@ -123,16 +123,18 @@ class Vocabulary:
             If the file is a pickle, is damaged, or holds no words.
         """
         path = Path(path)
-        if path.suffix.lower() == ".npy":
-            arrays = {"words": read_npy(path)}
-        else:
-            arrays = read_npz(path)
+        arrays = {"words": read_npy(path)} if path.suffix.lower() == ".npy" else read_npz(path)
         if "words" not in arrays and len(arrays) == 1:
             arrays = {"words": next(iter(arrays.values()))}
         if "words" not in arrays:
             raise ValueError(f"{path}: no vocabulary: it should hold an array `words` of shape (K, 128)")
         words = arrays["words"]
-        if words.ndim != 2 or 0 in words.shape or words.dtype.kind not in "fiu" or not np.isfinite(words).all():
+        if (
+            words.ndim != 2
+            or 0 in words.shape
+            or words.dtype.kind not in "fiu"
+            or not np.isfinite(words).all()
+        ):
             raise ValueError(
                 f"{path}: words of {words.dtype} {words.shape} are no vocabulary: "
                 "give finite numbers of shape (K, 128)"
@@ -162,9 +164,14 @@ class Vocabulary:
         """
         if self.words.shape[1] != 128:
             raise ValueError(
-                f"the vocabulary has {self.words.shape[1]}-d words, SIFT descriptors have 128: give another file"
+                f"the vocabulary has {self.words.shape[1]}-d words, SIFT descriptors have 128: give others"
             )
-        asked = {"backend": backend, "dtype": dtype, "bin_size": list(image_pair("bin_size", bin_size)), "window": window}
+        asked = {
+            "backend": backend,
+            "dtype": dtype,
+            "bin_size": list(image_pair("bin_size", bin_size)),
+            "window": window,
+        }
         for name, value in asked.items():
             own = self.identity.get(name, value)
             if own != value:

@@ -133,9 +133,7 @@ class SceneDataset:
             if lost or not len(part):
                 what = f"class {lost[0]}" if lost else f"the {which} part"
                 raise ValueError(f"{what} has no readable image left: replace its files")
-        return replace(
-            self, train=parts["train"], test=parts["test"], skipped=tuple(skipped), scans=scans
-        )
+        return replace(self, train=parts["train"], test=parts["test"], skipped=tuple(skipped), scans=scans)
 
     @functools.cached_property
     def fingerprint(self) -> dict[str, str]:
@@ -220,7 +218,9 @@ def progress(iterable: Iterable, *, total: int, description: str, unit: str = "i
 
 def _read_part(folder: Path) -> Part:
     if not folder.is_dir():
-        raise FileNotFoundError(f"{folder}: no such folder: a data set holds train/<class>/* and test/<class>/*")
+        raise FileNotFoundError(
+            f"{folder}: no such folder: a data set holds train/<class>/* and test/<class>/*"
+        )
     rows = []
     for class_folder in sorted(p for p in folder.iterdir() if p.is_dir() and p.name[0] != "."):
         files = image_files(class_folder)
@@ -228,7 +228,9 @@ def _read_part(folder: Path) -> Part:
             raise ValueError(f"{class_folder}: class without images: add some or remove the folder")
         rows += [(f"{class_folder.name}/{path.name}", path, class_folder.name) for path in files]
     if not rows:
-        raise ValueError(f"{folder}: no images: put them into one folder a class ({', '.join(SUFFIXES[:5])}, ...)")
+        raise ValueError(
+            f"{folder}: no images: put them into one folder a class ({', '.join(SUFFIXES[:5])}, ...)"
+        )
     names, paths, labels = zip(*sorted(rows, key=lambda row: row[0]), strict=True)
     return Part(names, paths, labels)
 
@@ -298,7 +300,9 @@ def _draw_split(whole: Part, share: float, seed: int) -> tuple[Part, Part]:
             trains[digest] = taken < wanted and taken + copies < len(members)
             taken += copies if trains[digest] else 0
         if len({trains[digest] for digest in members}) < 2:
-            raise ValueError(f"class {label} has too few different images to split: add some or make train/ and test/")
+            raise ValueError(
+                f"class {label} has too few different images to split: add some or make train/ and test/"
+            )
     return (
         whole.select(i for i, digest in enumerate(hashes) if trains[digest]),
         whole.select(i for i, digest in enumerate(hashes) if not trains[digest]),

@@ -10,7 +10,8 @@ that format, after its pixel count was checked. What a picture looks like after 
 | RGB, palette, CMYK, YCbCr | uint8 (H, W, 3) |
 | anything with transparency | laid on white first |
 
-EXIF orientation is applied, unless the pixels were turned already. Axes are (y, x), the origin is the top left pixel.
+EXIF orientation is applied, unless the pixels were turned already. Axes are (y, x), the origin is the
+top left pixel.
 """
 
 import hashlib
@@ -99,7 +100,8 @@ def read_pixels(path: str | PathLike) -> np.ndarray:
         except Exception as error:
             reason = " ".join(str(error).split()) or type(error).__name__
             raise UnreadableImage(
-                f"{path}: damaged or unsupported {kind} image ({reason}): replace it or pass --skip-unreadable"
+                f"{path}: damaged or unsupported {kind} image ({reason}): "
+                "replace it or pass --skip-unreadable"
             ) from error
 
 

@@ -43,15 +43,19 @@ def _parser() -> CommandParser:
         },
         several=SEVERAL,
     )  # fmt: skip
-    parser.add_argument("--norm", nargs="+", choices=tuple(HISTOGRAM_NORMS), default=[bag.norm],
-                        help="norm of the histogram, after division by the number of descriptors")  # fmt: skip
+    norm_help = "norm of the histogram, after division by the number of descriptors"
+    parser.add_argument(
+        "--norm", nargs="+", choices=tuple(HISTOGRAM_NORMS), default=[bag.norm], help=norm_help
+    )
     return parser
 
 
 def _main(argv: Sequence[str] | None) -> None:
     args = _parser().parse_args(argv)
     if args.vocab and (args.vocab_size != [BagOfWords().n_words] or args.vocab_step or len(args.seed) > 1):
-        raise ValueError("--vocab brings its own words: leave out --vocab-size, --vocab-step and further seeds")
+        raise ValueError(
+            "--vocab brings its own words: leave out --vocab-size, --vocab-step and further seeds"
+        )
     command = ["scripts/run_bow.py", *(sys.argv[1:] if argv is None else argv)]
     max_side = args.max_side or None
     dataset, note = load_data(
@@ -78,7 +82,11 @@ def _main(argv: Sequence[str] | None) -> None:
                     tiny_accuracy=tiny_accuracy, n_jobs=args.jobs,
                 )  # fmt: skip
                 for record in records:
-                    setting = shared | {"norm": encoded.columns["norm"], "metric": metric, "k": record.config["k"]}
+                    setting = shared | {
+                        "norm": encoded.columns["norm"],
+                        "metric": metric,
+                        "k": record.config["k"],
+                    }
                     outcomes.append(Outcome(setting, record, encoded))
     present(outcomes, several, args.runs_dir, "bow")
 

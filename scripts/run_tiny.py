@@ -44,10 +44,9 @@ def _parser() -> CommandParser:
         },
         several=SEVERAL,
     )  # fmt: skip
-    parser.add_argument("--norm", nargs="+", choices=tuple(NORMS), default=[tiny.norm],
-                        help="what the tiny image is divided by")  # fmt: skip
-    parser.add_argument("--tune", action="store_true",
-                        help="choose size, resampling, norm, mean, metric and k on the training images")  # fmt: skip
+    norm_help, tune_help = "what the tiny image is divided by", "choose all of these on the training images"
+    parser.add_argument("--norm", nargs="+", choices=tuple(NORMS), default=[tiny.norm], help=norm_help)
+    parser.add_argument("--tune", action="store_true", help=tune_help)
     return parser
 
 

@@ -1,0 +1,289 @@
+"""The reports' experiments as tables: what was reported, what comes out here, and the rows that record it."""
+
+import csv
+import statistics
+import subprocess
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import asdict, dataclass, fields
+from datetime import UTC, datetime
+from pathlib import Path
+
+import numpy as np
+from joblib import effective_n_jobs
+from sklearn.model_selection import GridSearchCV
+from sklearn.svm import LinearSVC
+
+from experiments.classical import Encoded, Voting, bag_vectors, classify, combinations, tiny_vectors
+from experiments.data import PROJECT
+from experiments.tuning import tune_tiny
+from features import BagOfWords, TinyImage
+from reports import INDOOR, RunRecord, block_error_share, build_result
+from reports.environment import environment
+from scenes.dataset import SceneDataset
+from scenes.files import atomic_path
+
+SEEDS = (0, 1, 2, 3, 4)
+SIZE_SEEDS = (0, 1, 2)
+KS = tuple(range(1, 11))
+
+# Report R1, part 1: accuracies on its 1,500 test images.
+R1_TINY_K = (0.2233, 0.1787, 0.1887, 0.2047, 0.2020, 0.1980, 0.2000, 0.2033, 0.1980, 0.2020)
+R1_BOW_K = (0.5933, 0.5780, 0.5820, 0.5920, 0.5927, 0.5947, 0.6013, 0.6120, 0.6033, 0.5973)
+R1_BOW_STEP = {1: 0.6120, 3: 0.5833, 5: 0.5453}
+
+
+@dataclass(frozen=True)
+class Row:
+    """One measurement, as it stands in ``results/<experiment>.csv``."""
+
+    experiment: str
+    report: str
+    setting: str
+    dataset: str
+    fingerprint: str
+    seeds: str
+    metric: str
+    reported: str
+    measured: str
+    n_test: str
+    n_seeds: str
+    spread: str
+    seconds: str
+    hardware: str
+    command: str
+    commit: str
+    date: str
+    status: str = "done"
+    reason: str = ""
+
+    @property
+    def key(self) -> tuple[str, ...]:
+        """What a row measures; the last row of a key counts."""
+        return self.experiment, self.setting, self.metric, self.seeds, self.fingerprint
+
+
+HEADER = tuple(column.name for column in fields(Row))
+
+
+@dataclass(frozen=True)
+class Measured:
+    """A figure before it becomes a row: one value a seed."""
+
+    setting: str
+    metric: str
+    values: tuple[float, ...]
+    reported: float | None = None
+    seconds: float | None = None
+    seeds: tuple[int, ...] = ()
+
+
+class Ledger:
+    """The rows of one experiment: read, asked for, appended as they are made."""
+
+    def __init__(
+        self, path: Path, experiment: str, dataset: SceneDataset, command: Sequence[str], n_jobs: int | None
+    ):
+        self.path, self.experiment, self.dataset = path, experiment, dataset
+        self.rows = read_rows(path)
+        threads = effective_n_jobs(n_jobs or -1)
+        self._common = {
+            "report": "R1", "dataset": dataset.name, "fingerprint": dataset.fingerprint["test"],
+            "n_test": str(len(dataset.test)),
+            "hardware": f"{environment(threads)['hardware']}, {threads} threads",
+            "command": " ".join(command), "commit": commit(),
+        }  # fmt: skip
+
+    def add(self, found: Measured) -> Row:
+        """Append a row and write the file."""
+        spread = statistics.stdev(found.values) if len(found.values) > 1 else None
+        row = Row(
+            experiment=self.experiment, setting=found.setting, metric=found.metric,
+            seeds=" ".join(map(str, found.seeds)), reported=_number(found.reported),
+            measured=_number(statistics.mean(found.values)), n_seeds=str(len(found.values)),
+            spread=_number(spread), seconds=_number(found.seconds, 1),
+            date=f"{datetime.now(UTC):%Y-%m-%d}", **self._common,
+        )  # fmt: skip
+        self.rows.append(row)
+        write_rows(self.path, self.rows)
+        return row
+
+    def latest(self) -> list[Row]:
+        """The row of each key that counts, in the order of first appearance."""
+        return list({row.key: row for row in self.rows}.values())
+
+    def has_done(self) -> bool:
+        """Whether rows for this very data set stand there, all of them done."""
+        own = [row for row in self.latest() if row.fingerprint == self._common["fingerprint"]]
+        return bool(own) and all(row.status == "done" for row in own)
+
+
+def read_rows(path: Path) -> list[Row]:
+    """The rows of a results table; none where there is no file."""
+    if not path.is_file():
+        return []
+    with path.open(encoding="utf-8", newline="") as file:
+        reader = csv.DictReader(file)
+        if tuple(reader.fieldnames or ()) != HEADER:
+            raise ValueError(f"{path}: its header is not that of a results table: move the file away")
+        return [Row(**row) for row in reader]
+
+
+def write_rows(path: Path, rows: Iterable[Row]) -> None:
+    """Write a results table, atomically."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    with atomic_path(path) as temporary, open(temporary, "w", encoding="utf-8", newline="") as file:
+        writer = csv.DictWriter(file, HEADER, lineterminator="\n")
+        writer.writeheader()
+        writer.writerows(asdict(row) for row in rows)
+
+
+def commit() -> str:
+    """The commit of this project, ``-dirty`` where anything but results differs from it."""
+
+    def git(*arguments: str) -> str:
+        done = subprocess.run(
+            ["git", "-C", str(PROJECT), *arguments], capture_output=True, text=True, check=False
+        )
+        return done.stdout.strip()
+
+    head = git("rev-parse", "--short=12", "HEAD")
+    changed = git("status", "--porcelain", "--", ".", ":!results", ":!README.md", ":!docs")
+    return f"{head or 'unknown'}{'-dirty' if changed else ''}"
+
+
+def tiny_k(dataset: SceneDataset, n_jobs: int | None, fresh: bool) -> Iterator[Measured]:
+    """R1's table of k for tiny images, and what its confusion matrix at k = 1 shows."""
+    encoded = tiny_vectors(dataset, TinyImage(n_jobs=n_jobs))
+    for k, record, reported in zip(
+        KS, _records(dataset, encoded, KS, "tiny", n_jobs), R1_TINY_K, strict=True
+    ):
+        yield Measured(f"k={k}", "accuracy", (_accuracy(record),), reported)
+        if k == 1:
+            yield from _error_shape([record], "k=1")
+            counts = sorted(((record.predicted.count(name), name) for name in dataset.classes), reverse=True)
+            for count, name in counts[:5]:
+                yield Measured("k=1", f"predicted {name}", (count,))
+
+
+def tiny_norms(dataset: SceneDataset, n_jobs: int | None, fresh: bool) -> Iterator[Measured]:
+    """R1's way past 0.2: euclidean and cityblock under three norms, k = 1 ... 10."""
+    for norm in ("l2", "l1", "l1_matrix"):
+        encoded = tiny_vectors(dataset, TinyImage(norm=norm, n_jobs=n_jobs))
+        for metric in ("euclidean", "cityblock"):
+            for k, record in zip(KS, _records(dataset, encoded, KS, "tiny", n_jobs, metric), strict=True):
+                yield Measured(f"{metric} {norm} k={k}", "accuracy", (_accuracy(record),))
+
+
+def tiny_tune(dataset: SceneDataset, n_jobs: int | None, fresh: bool) -> Iterator[Measured]:
+    """Tiny images tuned on the training images, read once on the test images."""
+    chosen = tune_tiny(dataset, crop=False, max_side=480, resize=None, n_jobs=n_jobs, seed=0)
+    extractor = TinyImage(
+        chosen.size, resample=chosen.resample, norm=chosen.norm, zero_mean=chosen.zero_mean, n_jobs=n_jobs
+    )
+    encoded = tiny_vectors(dataset, extractor)
+    record = next(_records(dataset, encoded, (chosen.k,), "tiny", n_jobs, chosen.metric))
+    mean = "zero mean" if chosen.zero_mean else "mean kept"
+    setting = (
+        f"{chosen.size}x{chosen.size} {chosen.resample} {chosen.norm} {mean} {chosen.metric} k={chosen.k}"
+    )
+    yield Measured(setting, "cross-validated accuracy", (chosen.accuracy,))
+    yield Measured(setting, "accuracy", (_accuracy(record),), R1_TINY_K[0])
+
+
+def bow_k(dataset: SceneDataset, n_jobs: int | None, fresh: bool) -> Iterator[Measured]:
+    """R1's table of k for bags of SIFT, over vocabulary seeds, and the shape of the errors at k = 8."""
+    by_seed = [
+        list(_records(dataset, encoded, KS, "bow", n_jobs))
+        for encoded in _bags(dataset, n_jobs, fresh, step=(1,), n_words=(400,), random_state=SEEDS)
+    ]
+    for place, (k, reported) in enumerate(zip(KS, R1_BOW_K, strict=True)):
+        records = [records[place] for records in by_seed]
+        seconds = statistics.mean(record.timings["total"] for record in records)
+        yield Measured(f"k={k}", "accuracy", tuple(map(_accuracy, records)), reported, seconds, SEEDS)
+        if k == 8:
+            yield from _error_shape(records, "k=8", SEEDS)
+
+
+def bow_step(dataset: SceneDataset, n_jobs: int | None, fresh: bool) -> Iterator[Measured]:
+    """R1's table of steps at k = 8, with descriptors an image."""
+    for step, reported in R1_BOW_STEP.items():
+        found = list(_bags(dataset, n_jobs, fresh, step=(step,), n_words=(400,), random_state=SEEDS))
+        yield from _at_eight(dataset, found, f"step={step}", SEEDS, n_jobs, reported)
+        per_image = tuple(encoded.columns["descriptors_per_image"] for encoded in found[:1])
+        yield Measured(f"step={step}", "descriptors per image", per_image)
+
+
+def bow_words(dataset: SceneDataset, n_jobs: int | None, fresh: bool) -> Iterator[Measured]:
+    """Accuracy and seconds over the number of words, at step 1 and k = 8."""
+    for n_words in (10, 25, 50, 100, 200, 400, 800):
+        found = list(_bags(dataset, n_jobs, fresh, step=(1,), n_words=(n_words,), random_state=SIZE_SEEDS))
+        yield from _at_eight(dataset, found, f"words={n_words}", SIZE_SEEDS, n_jobs)
+
+
+def bow_svm(dataset: SceneDataset, n_jobs: int | None, fresh: bool) -> Iterator[Measured]:
+    """The yardstick: the same histograms under a linear SVM, C chosen on the training images."""
+    values = []
+    for encoded in _bags(
+        dataset, n_jobs, fresh, norm="hellinger", step=(1,), n_words=(400,), random_state=SEEDS
+    ):
+        values.append(
+            float(
+                linear_svm().fit(encoded.train, dataset.train.labels).score(encoded.test, dataset.test.labels)
+            )
+        )
+    yield Measured("hellinger, C by 5-fold cross-validation", "accuracy", tuple(values), seeds=SEEDS)
+
+
+def linear_svm() -> GridSearchCV:
+    """A linear SVM whose C is chosen by cross-validation on what it is fitted to."""
+    return GridSearchCV(LinearSVC(random_state=0, max_iter=20000), {"C": [0.1, 1, 10, 100]}, cv=5)
+
+
+EXPERIMENTS: dict[str, Callable[[SceneDataset, int | None, bool], Iterator[Measured]]] = {
+    "r1-tiny-k": tiny_k,
+    "r1-tiny-norms": tiny_norms,
+    "r1-tiny-tune": tiny_tune,
+    "r1-bow-k": bow_k,
+    "r1-bow-step": bow_step,
+    "r1-bow-words": bow_words,
+    "r1-bow-svm": bow_svm,
+}
+
+
+def _bags(dataset, n_jobs, fresh, norm="none", **grid) -> Iterator[Encoded]:
+    for setting in combinations(**grid):
+        yield from bag_vectors(dataset, BagOfWords(**setting, n_jobs=n_jobs), (norm,), fresh=fresh)
+
+
+def _records(dataset, encoded, ks, name, n_jobs, metric="cityblock") -> Iterator[RunRecord]:
+    return classify(dataset, encoded, Voting(tuple(ks), metric), name=name, command=[], n_jobs=n_jobs)
+
+
+def _at_eight(dataset, found, setting, seeds, n_jobs, reported=None) -> Iterator[Measured]:
+    records = [next(_records(dataset, encoded, (8,), "bow", n_jobs)) for encoded in found]
+    seconds = statistics.mean(record.timings["total"] for record in records)
+    yield Measured(setting, "accuracy", tuple(map(_accuracy, records)), reported, seconds, seeds)
+
+
+def _error_shape(
+    records: Sequence[RunRecord], setting: str, seeds: tuple[int, ...] = ()
+) -> Iterator[Measured]:
+    """The measures that R1's reading of its two matrices comes down to."""
+    results = [build_result(record) for record in records]
+    for name in ("asymmetry", "column_concentration"):
+        yield Measured(
+            setting, name.replace("_", " "), tuple(result[name] for result in results), seeds=seeds
+        )
+    shares = [block_error_share(np.array(r["confusion"]), r["classes"], INDOOR) for r in results]
+    if None not in shares:
+        yield Measured(setting, "share of errors among indoor classes", tuple(shares), seeds=seeds)
+
+
+def _accuracy(record: RunRecord) -> float:
+    return float((np.array(record.predicted) == np.array(record.labels)).mean())
+
+
+def _number(value: float | None, digits: int = 4) -> str:
+    if value is None:
+        return ""
+    return str(int(value)) if float(value).is_integer() and digits == 4 else f"{value:.{digits}f}"
