@@ -177,10 +177,10 @@ def _vocabulary(dataset: SceneDataset, bag: BagOfWords, fresh: bool) -> tuple[Vo
         return vocabulary, making
     vocabulary, making = make_vocabulary(dataset, settings, bag.n_jobs)
     try:
-        path = display_path(keep_vocabulary(vocabulary, making, dataset.name))
+        where = display_path(keep_vocabulary(vocabulary, making, dataset.name))
     except OSError as error:
-        path = f"not kept ({error.strerror})"
-    print(f"vocabulary: {len(vocabulary.words)} words made in {making.seconds:.1f} s: {path}")
+        where = f"not kept ({error.strerror})"
+    print(f"vocabulary: {len(vocabulary.words)} words made in {making.seconds:.1f} s: {where}")
     return vocabulary, making
 
 

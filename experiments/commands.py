@@ -21,11 +21,30 @@ def pair(text: str) -> int | tuple[int, int]:
     return numbers[0] if len(numbers) == 1 else (numbers[0], numbers[1])
 
 
+def seed(text: str) -> int:
+    """A whole number of at least 0."""
+    number = int(text)
+    if number < 0:
+        raise ValueError(text)
+    return number
+
+
+class _DefaultsAsTyped(argparse.HelpFormatter):
+    """Help that shows each default once, as it would be typed, and nothing where there is none."""
+
+    def _get_help_string(self, action: argparse.Action) -> str:
+        text, default = action.help or "", action.default
+        if default is None or default is False or default == argparse.SUPPRESS or "(default:" in text:
+            return text
+        typed = " ".join(map(str, default)) if isinstance(default, list) else str(default)
+        return f"{text} (default: {typed.replace('%', '%%')})"
+
+
 class CommandParser(argparse.ArgumentParser):
     """An argparse parser that shows defaults and leaves errors to `run_command`."""
 
     def __init__(self, description: str, **kwargs):
-        kwargs.setdefault("formatter_class", argparse.ArgumentDefaultsHelpFormatter)
+        kwargs.setdefault("formatter_class", _DefaultsAsTyped)
         super().__init__(description=description, allow_abbrev=False, **kwargs)
 
     def error(self, message: str):
@@ -49,7 +68,7 @@ FLAGS: dict[str, dict] = {
     "data": {"metavar": "DIR", "help": "folder with train/<class>/* and test/<class>/*, or <class>/*"},
     "dataset": {"choices": DATASETS, "help": "a known set; without it scene15, else the synthetic scenes"},
     "split": {"type": float, "metavar": "F", "help": "share that trains, for a folder without train/"},
-    "seed": {"type": int, "help": "seed of the vocabulary and of a drawn split"},
+    "seed": {"type": seed, "help": "seed of the vocabulary and of a drawn split"},
     "runs_dir": {"metavar": "DIR", "type": Path, "help": "where run folders are written"},
     "jobs": {"type": int, "metavar": "N", "help": "threads; no effect on results (default: all cores)"},
     "lite": {"action": "store_true", "help": f"only {LITE_IMAGES} + {LITE_IMAGES} images a class: a look"},
@@ -79,7 +98,7 @@ FLAGS: dict[str, dict] = {
 def run_command(command: Callable[[Sequence[str] | None], None], argv: Sequence[str] | None = None) -> int:
     """The exit code of a command: 0 done, 2 bad input (one line on stderr), 130 interrupted.
 
-    Anything but `ValueError` and `OSError` is a bug and keeps its traceback (exit code 1).
+    Anything but `ValueError`, `OSError` and `MemoryError` is a bug and keeps its traceback (exit code 1).
     """
     try:
         command(argv)
@@ -93,6 +112,12 @@ def run_command(command: Callable[[Sequence[str] | None], None], argv: Sequence[
         return 0
     except (ValueError, OSError) as error:
         print(f"error: {one_line(error)}", file=sys.stderr)
+        return 2
+    except MemoryError as error:
+        print(
+            f"error: out of memory ({one_line(error)}): ask for smaller images or fewer words",
+            file=sys.stderr,
+        )
         return 2
     return 0
 

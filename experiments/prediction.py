@@ -19,6 +19,10 @@ from scenes.reading import SUFFIXES, UnreadableImage, read_pixels
 
 SHOWN_CLASSES = 3
 
+# What of a run's configuration its vectors depend on.
+TINY_OPTIONS = ("size", "resample", "norm", "zero_mean", "crop", "max_side", "resize")
+BAG_OPTIONS = ("step", "bin_size", "window", "dtype", "norm", "backend", "max_side", "resize")
+
 
 @dataclass(frozen=True)
 class Answer:
@@ -103,8 +107,11 @@ def find_images(arguments: Sequence[str]) -> dict[str, Path]:
     for argument in arguments:
         path = Path(argument)
         if path.is_dir():
-            files = [p for p in sorted(path.rglob("*")) if p.suffix.lower() in SUFFIXES and p.is_file()]
-            found = [(p.relative_to(path).as_posix(), p) for p in files]
+            below = (
+                (p.relative_to(path), p) for p in sorted(path.rglob("*")) if p.suffix.lower() in SUFFIXES
+            )
+            # hidden ones are thumbnails and a Mac's traces
+            found = [(n.as_posix(), p) for n, p in below if p.is_file() and not _is_hidden(n)]
         elif path.exists():
             found = [(path.name, path)]
         else:
@@ -128,7 +135,8 @@ def prediction_table(answers: Sequence[Answer]) -> list[str]:
     """Lines for the screen: the name, then class and share of the vote, best first."""
     width = max(len(answer.filename) for answer in answers)
     return [
-        f"{answer.filename:<{width}}  " + "  ".join(f"{name} {share:.2f}" for name, share in answer.ranked)
+        f"{_printable(answer.filename):<{width}}  "
+        + "  ".join(f"{name} {share:.2f}" for name, share in answer.ranked)
         for answer in answers
     ]
 
@@ -140,26 +148,30 @@ def write_predictions(path: Path, answers: Sequence[Answer]) -> None:
     writer.writerow(["filename", "label"])
     writer.writerows((answer.filename, answer.ranked[0][0]) for answer in answers)
     with atomic_path(path) as temporary:
-        temporary.write_text(text.getvalue(), "utf-8")
+        # names of files need not be valid UTF-8; this keeps their bytes
+        temporary.write_text(text.getvalue(), "utf-8", "surrogateescape")
 
 
 def _classical(path: Path, arrays: dict[str, np.ndarray]) -> ClassicalModel:
     config = json.loads(str(arrays["config"]))
     classifier = KNNClassifier(config["k"], metric=config["metric"], p=config["p"], tie=config["tie"])
     classifier.fit(arrays["features"], arrays["labels"])
+    options = {name: tuple(value) if isinstance(value, list) else value for name, value in config.items()}
+    extractor: TinyImage | BagOfWords
     if config["method"] == "tiny":
-        names = ("size", "resample", "norm", "zero_mean", "crop", "max_side", "resize")
-        extractor = TinyImage(**{name: _tupled(config[name]) for name in names}).fit([])
+        extractor = TinyImage(**{name: options[name] for name in TINY_OPTIONS}).fit([])
     elif config["method"] == "bow":
-        names = ("step", "bin_size", "window", "dtype", "norm", "backend", "max_side", "resize")
-        vocabulary = Vocabulary(
-            np.ascontiguousarray(arrays["words"], np.float32), json.loads(str(arrays["identity"]))
-        )
-        extractor = BagOfWords(vocabulary, **{name: _tupled(config[name]) for name in names}).fit([])
+        settings = {name: options[name] for name in BAG_OPTIONS}
+        extractor = BagOfWords(Vocabulary.load(path), **settings).fit([])
     else:
         raise ValueError(f"{path}: unknown method {config['method']!r}: update scenebench")
     return ClassicalModel(extractor, classifier)
 
 
-def _tupled(value):
-    return tuple(value) if isinstance(value, list) else value
+def _is_hidden(relative: Path) -> bool:
+    return any(part.startswith(".") for part in relative.parts)
+
+
+def _printable(name: str) -> str:
+    """A file's name without what could break a line or a terminal."""
+    return "".join(letter if letter.isprintable() else "?" for letter in name)

@@ -39,6 +39,9 @@ class Making:
         return cls(time.perf_counter() - started, threads, environment(threads)["hardware"])
 
 
+NOTHING = Making(0.0, 0, "unknown")
+
+
 def cache_folder() -> Path:
     """The user's cache folder of this project."""
     return user_cache_path("scenebench")
@@ -79,17 +82,15 @@ def encode(
     identical images are encoded once.
     """
     file = cache_folder() / "histograms" / f"{_encoder_key(bag)[:32]}.npz"
-    known, making = ({}, None) if fresh else _read_counts(file, len(bag.vocabulary_.words))
+    known, making = ({}, NOTHING) if fresh else _read_counts(file, len(bag.vocabulary_.words))
     missing = {digest: path for digest, path in zip(hashes, paths, strict=True) if digest not in known}
     if missing:
         started = time.perf_counter()
         for digest, found in zip(missing, bag.iter_counts(list(missing.values())), strict=True):
             known[digest] = (found.counts, found.enlarged)
         made = Making.now(started, bag.n_jobs)
-        before = making.seconds if making else 0.0
-        making = Making(
-            before + made.seconds, made.threads, made.hardware, cached=len(missing) < len(set(hashes))
-        )
+        seconds, cached = making.seconds + made.seconds, len(missing) < len(set(hashes))
+        making = Making(seconds, made.threads, made.hardware, cached)
         # the cache is a convenience: a full or read-only disk must not stop a run that has its result
         with contextlib.suppress(OSError):
             _write_counts(file, known, making)
@@ -112,9 +113,9 @@ def _encoder_key(bag: BagOfWords) -> str:
     return hashlib.sha256(json.dumps(settings, sort_keys=True).encode()).hexdigest()
 
 
-def _read_counts(file: Path, n_words: int) -> tuple[dict, Making | None]:
+def _read_counts(file: Path, n_words: int) -> tuple[dict, Making]:
     if not file.is_file():
-        return {}, None
+        return {}, NOTHING
     try:
         arrays = read_npz(file)
         hashes, counts, enlarged = arrays["hashes"], arrays["counts"], arrays["enlarged"]
@@ -127,7 +128,7 @@ def _read_counts(file: Path, n_words: int) -> tuple[dict, Making | None]:
             raise ValueError(f"{file}: arrays of unequal length")
     except (ValueError, KeyError, TypeError, IndexError, OSError) as error:
         print(f"note: cached histograms are left aside ({error})", file=sys.stderr)
-        return {}, None
+        return {}, NOTHING
     rows = zip(
         (bytes(row).hex() for row in hashes), counts.astype(np.int64), enlarged.astype(bool), strict=True
     )

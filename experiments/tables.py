@@ -3,6 +3,7 @@
 import csv
 import statistics
 import subprocess
+from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import asdict, dataclass, fields
 from datetime import UTC, datetime
@@ -93,6 +94,20 @@ class Ledger:
             "command": " ".join(command), "commit": commit(),
         }  # fmt: skip
 
+    def fill(self, measurements: Iterable[Measured]) -> None:
+        """Append the rows of a whole experiment: all of them, or one that says why there are none."""
+        try:
+            found = list(measurements)
+        except (ValueError, OSError) as error:
+            self._append(Row(
+                experiment=self.experiment, setting="all", metric="accuracy", seeds="", reported="",
+                measured="", n_seeds="", spread="", seconds="", date=f"{datetime.now(UTC):%Y-%m-%d}",
+                status="failed", reason=" ".join(str(error).split()), **self._common,
+            ))  # fmt: skip
+            raise
+        for measured in found:
+            self.add(measured)
+
     def add(self, found: Measured) -> Row:
         """Append a row and write the file."""
         spread = statistics.stdev(found.values) if len(found.values) > 1 else None
@@ -103,6 +118,9 @@ class Ledger:
             spread=_number(spread), seconds=_number(found.seconds, 1),
             date=f"{datetime.now(UTC):%Y-%m-%d}", **self._common,
         )  # fmt: skip
+        return self._append(row)
+
+    def _append(self, row: Row) -> Row:
         self.rows.append(row)
         write_rows(self.path, self.rows)
         return row
@@ -112,9 +130,9 @@ class Ledger:
         return list({row.key: row for row in self.rows}.values())
 
     def has_done(self) -> bool:
-        """Whether rows for this very data set stand there, all of them done."""
-        own = [row for row in self.latest() if row.fingerprint == self._common["fingerprint"]]
-        return bool(own) and all(row.status == "done" for row in own)
+        """Whether the rows for this very data set stand there, made after any that failed."""
+        own = [row for row in self.rows if row.fingerprint == self._common["fingerprint"]]
+        return bool(own) and own[-1].status == "done"
 
 
 def read_rows(path: Path) -> list[Row]:
@@ -226,17 +244,15 @@ def bow_svm(dataset: SceneDataset, n_jobs: int | None, fresh: bool) -> Iterator[
     for encoded in _bags(
         dataset, n_jobs, fresh, norm="hellinger", step=(1,), n_words=(400,), random_state=SEEDS
     ):
-        values.append(
-            float(
-                linear_svm().fit(encoded.train, dataset.train.labels).score(encoded.test, dataset.test.labels)
-            )
-        )
+        svm = linear_svm(dataset.train.labels).fit(encoded.train, dataset.train.labels)
+        values.append(float(svm.score(encoded.test, dataset.test.labels)))
     yield Measured("hellinger, C by 5-fold cross-validation", "accuracy", tuple(values), seeds=SEEDS)
 
 
-def linear_svm() -> GridSearchCV:
-    """A linear SVM whose C is chosen by cross-validation on what it is fitted to."""
-    return GridSearchCV(LinearSVC(random_state=0, max_iter=20000), {"C": [0.1, 1, 10, 100]}, cv=5)
+def linear_svm(labels: Sequence[str]) -> GridSearchCV:
+    """A linear SVM whose C is chosen by cross-validation in 5 folds, fewer where a class is smaller."""
+    folds = min(5, min(Counter(labels).values()))
+    return GridSearchCV(LinearSVC(random_state=0, max_iter=20000), {"C": [0.1, 1, 10, 100]}, cv=folds)
 
 
 EXPERIMENTS: dict[str, Callable[[SceneDataset, int | None, bool], Iterator[Measured]]] = {
@@ -274,9 +290,10 @@ def _error_shape(
         yield Measured(
             setting, name.replace("_", " "), tuple(result[name] for result in results), seeds=seeds
         )
-    shares = [block_error_share(np.array(r["confusion"]), r["classes"], INDOOR) for r in results]
-    if None not in shares:
-        yield Measured(setting, "share of errors among indoor classes", tuple(shares), seeds=seeds)
+    found = [block_error_share(np.array(r["confusion"]), r["classes"], INDOOR) for r in results]
+    shares = tuple(share for share in found if share is not None)
+    if len(shares) == len(results):
+        yield Measured(setting, "share of errors among indoor classes", shares, seeds=seeds)
 
 
 def _accuracy(record: RunRecord) -> float:

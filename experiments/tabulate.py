@@ -31,9 +31,15 @@ class Outcome:
         return sum(a == b for a, b in pairs) / len(self.record.labels)
 
 
-def check_request(dataset: SceneDataset, k: Sequence[int], runs_dir: Path) -> None:
-    """ValueError or OSError, before any work is done, for a k or an output folder that cannot do."""
-    for value in k:
+def check_request(dataset: SceneDataset, several: Mapping[str, Sequence], runs_dir: Path) -> None:
+    """ValueError or OSError, before any work is done, for options or an output folder that cannot do."""
+    for option, values in several.items():
+        double = next((value for value in values if list(values).count(value) > 1), None)
+        if double is not None:
+            raise ValueError(
+                f"--{option.replace('_', '-')} names {_text(double)} twice: give each value once"
+            )
+    for value in several["k"]:
         if value < 1 or value > len(dataset.train):
             raise ValueError(f"--k is {value}: give 1 to {len(dataset.train)}, the number of training images")
     folder = Path(runs_dir).absolute()

@@ -53,7 +53,15 @@ class Chosen:
 
 
 def tune_tiny(
-    dataset: SceneDataset, *, crop, max_side, resize, n_jobs, seed: int, lite: bool = False
+    dataset: SceneDataset,
+    *,
+    crop,
+    max_side,
+    resize,
+    n_jobs,
+    seed: int,
+    tie: str = "first",
+    lite: bool = False,
 ) -> Chosen:
     """The best of the grid by cross-validation on the training images; test images are not looked at.
 
@@ -62,6 +70,8 @@ def tune_tiny(
     """
     labels = np.array(dataset.train.labels)
     folds = np.array([fold_of(digest, seed) for digest in dataset.scans["train"].hashes])
+    if len(set(folds)) < 2:
+        raise ValueError("tuning needs more different training images: add some, or try another --seed")
     ks = range(1, min(LARGEST_K, int(min((folds != fold).sum() for fold in range(FOLDS)))) + 1)
     settings = list(combinations(**(LITE_GRID if lite else GRID)))
     best, tried = None, 0
@@ -69,7 +79,9 @@ def tune_tiny(
         extractor = TinyImage(**setting, crop=crop, max_side=max_side, resize=resize, n_jobs=n_jobs)
         vectors = extractor.fit_transform(dataset.train.paths)
         for metric in METRICS:
-            for k, accuracy in zip(ks, _cross_validated(vectors, labels, folds, metric, ks), strict=True):
+            for k, accuracy in zip(
+                ks, _cross_validated(vectors, labels, folds, metric, tie, ks), strict=True
+            ):
                 tried += 1
                 if best is None or accuracy > best.accuracy:
                     best = Chosen(**setting, metric=metric, k=k, accuracy=accuracy, tried=0)
@@ -81,10 +93,10 @@ def fold_of(digest: str, seed: int) -> int:
     return int(hashlib.sha256(f"fold {seed} {digest}".encode()).hexdigest(), 16) % FOLDS
 
 
-def _cross_validated(vectors, labels, folds, metric: str, ks: range) -> list[float]:
+def _cross_validated(vectors, labels, folds, metric: str, tie: str, ks: range) -> list[float]:
     """Accuracy at each k: every image is classified by the images of the other folds."""
     distances = pairwise_distances(vectors, vectors, metric)
     distances[folds[:, None] == folds[None, :]] = np.inf
     order = np.argsort(distances, axis=1, kind="stable")[:, : max(ks)]
-    voter = KNNClassifier().fit(vectors, labels)
+    voter = KNNClassifier(tie=tie).fit(vectors, labels)
     return [float((voter.classes_[voter.vote(order[:, :k])] == labels).mean()) for k in ks]

@@ -19,7 +19,7 @@ def describe(image, frames, step, bin_size, window, dtype) -> np.ndarray:
         raise ValueError("back end opencv has a Gaussian window only: add --window gaussian")
     grey = np.clip(np.rint(image), 0, 255).astype(np.uint8)
     keypoints = [cv2.KeyPoint(float(x), float(y), 2 * bin_size[0] / 3, 0.0) for y, x in frames]
-    kept, descriptors = cv2.SIFT_create().compute(grey, keypoints)
+    kept, descriptors = cv2.SIFT_create().compute(grey, keypoints)  # type: ignore[attr-defined]
     if len(kept) != len(frames):
         raise RuntimeError("OpenCV left out keypoints of the grid")
     descriptors = descriptors.reshape(-1, 4, 4, 8)[:, :, :, _ORIENTATIONS]

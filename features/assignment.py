@@ -33,6 +33,7 @@ BLOCK_BOUNDS = 1 << 18
 NEAR_TIE = 1e-11
 
 UNIT = 2.0**-24  # half a unit in the last place of float32
+SMALLEST = 1e-35  # products below about this lose digits in float32
 
 
 def assign(descriptors: np.ndarray, words: np.ndarray) -> np.ndarray:
@@ -119,7 +120,8 @@ class _ProjectedBound:
     """Bounds float32 (n, K padded) from the words' leading directions."""
 
     def __init__(self, words: np.ndarray):
-        self._mean = words.astype(np.float64).mean(axis=0)
+        # rounded to float32 first: descriptors and words must be centred by the very same numbers
+        self._mean = words.mean(axis=0, dtype=np.float64).astype(np.float32).astype(np.float64)
         centred = words - self._mean
         self._directions = _leading_directions(centred)
         self._table, self._longest = _bound_table(centred, self._directions)
@@ -141,7 +143,9 @@ class _EightBitBound:
     def __init__(self, words: np.ndarray):
         self._mean = words.astype(np.float64).mean(axis=0)
         centred = words - self._mean
-        self._sigma = max(float(np.abs(centred).max()) / 127, 1e-6)
+        squared = (words.astype(np.float64) ** 2).sum(axis=1)
+        # at least so large that the bias of words that hardly differ fits 32 bits
+        self._sigma = max(float(np.abs(centred).max()) / 127, float(squared.max()) * 2.0**-29, 1e-6)
         rounded = np.rint(centred / self._sigma)
         rest = centred - self._sigma * rounded
         self._rest = float(np.sqrt((rest**2).sum(axis=1).max()))
@@ -151,7 +155,6 @@ class _EightBitBound:
         table[:count] = -rounded
         self._table = _vnni.tiled(table)
         self._bias = np.full(self.width, 1 << 30, np.int32)  # padding words are never near
-        squared = (words.astype(np.float64) ** 2).sum(axis=1)
         self._bias[:count] = np.rint((squared - 2 * rest @ self._mean) / (2 * self._sigma))
 
     def __call__(self, block: np.ndarray) -> tuple[np.ndarray, _Limits]:
@@ -202,7 +205,7 @@ def _complete_factors(centred, factors, longest):
         factors[i, kept], factors[i, kept + 1] = np.sqrt(rest), np.float32(1)
         # Rounding of the projection (d terms a coordinate) and of the product, both generously.
         terms = 4 * d * np.sqrt(kept) + 64
-        slack[i] = terms * UNIT * longest * (2 * np.sqrt(length) + longest)
+        slack[i] = terms * UNIT * longest * (2 * np.sqrt(length) + longest) + SMALLEST
     return slack
 
 

@@ -20,7 +20,7 @@ Lowe, "Distinctive image features from scale-invariant keypoints", IJCV 2004, se
 Vedaldi and Fulkerson, VLFeat 0.9.21, `vl_dsift`.
 """
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 
 import numpy as np
 from PIL import Image
@@ -34,6 +34,11 @@ BACKENDS = ("numba", "vlfeat", "opencv")
 
 # Standard deviation of the Gaussian window, in bins; also what the flat window takes its means from.
 WINDOW_BINS = 2.0
+
+# Bins from this size on are pooled by VLFeat's running sums (flat window): their time does not grow with
+# the bin, and their rounding is VLFeat's. Smaller bins take direct sums, which are faster and nearer the
+# true value, and never differ from VLFeat by more than 1 (8e9 values of 1,000 real images at bin 3).
+RUNNING_SUMS_FROM = 5
 
 # Rows of frames are made in blocks of about this many descriptors: 1 MB of uint8, which stays in the
 # cache of one core until the next stage reads it.
@@ -88,9 +93,8 @@ def dense_sift(image, *, step=1, bin_size=3, window="flat", dtype="uint8", backe
     elif backend == "opencv":
         from features._dense_sift_opencv import describe
     else:
-        return frames, _numba_rows(
-            image, step, bin_size, window, dtype, 0, grid_shape(image.shape, step, bin_size)[0]
-        )
+        make = _numba_rows(image, step, bin_size, window, dtype)
+        return frames, make(0, grid_shape(image.shape, step, bin_size)[0])
     return frames, describe(image, frames, step, bin_size, window, dtype)
 
 
@@ -99,7 +103,8 @@ def descriptor_blocks(
 ) -> Iterator:
     """The descriptors of `dense_sift` in order, in blocks of whole frame rows: arrays (m, 128).
 
-    Memory stays at one block however large the image (`numba`; the other back ends make one block).
+    Memory stays at one block however large the image (`numba`; the other back ends make one block), but
+    for large bins, whose pooled image is kept whole.
     """
     if backend != "numba":
         descriptors = dense_sift(
@@ -110,9 +115,11 @@ def descriptor_blocks(
         return
     image, step, bin_size = _checked(image, step, bin_size, window, dtype, backend)
     n_y, n_x = grid_shape(image.shape, step, bin_size)
-    rows = max(1, BLOCK_DESCRIPTORS // n_x) if n_x else 1
-    for first in range(0, n_y if n_x else 0, rows):
-        yield _numba_rows(image, step, bin_size, window, dtype, first, min(first + rows, n_y))
+    if n_y and n_x:
+        make = _numba_rows(image, step, bin_size, window, dtype)
+        rows = max(1, BLOCK_DESCRIPTORS // n_x)
+        for first in range(0, n_y, rows):
+            yield make(first, min(first + rows, n_y))
 
 
 def grid_shape(shape, step, bin_size) -> tuple[int, int]:
@@ -170,24 +177,29 @@ def _checked(image, step, bin_size, window, dtype, backend):
     return image, image_pair("step", step), image_pair("bin_size", bin_size)
 
 
-def _numba_rows(image, step, bin_size, window, dtype, first: int, last: int) -> np.ndarray:
+def _numba_rows(image, step, bin_size, window, dtype) -> Callable[[int, int], np.ndarray]:
+    """A function that makes the descriptors of frame rows first..last-1, (rows * n_x, 128)."""
     n_x = grid_shape(image.shape, step, bin_size)[1]
-    out = np.empty(((last - first) * n_x, 128), dtype)
-    triangles = [triangle(width) for width in bin_size]
+    triangles = [triangle(width).astype(np.float32) for width in bin_size]
     windows = [window_taps(width) for width in bin_size]
     if window == "flat":
-        means = [taps.mean(axis=1) for taps in windows]
-        _dense_sift_numba.flat_window_rows(
-            image, first, last, n_x, *step,
-            *(taps.astype(np.float32) for taps in triangles),
-            np.outer(*means).astype(np.float32), out.reshape(-1),
-        )  # fmt: skip
-    else:
-        taps_y, taps_x = ((w * t).astype(np.float32) for w, t in zip(windows, triangles, strict=True))
-        _dense_sift_numba.gaussian_window_rows(
-            image, first, last, n_x, *step, taps_y, taps_x, out.reshape(-1)
+        large = max(bin_size) >= RUNNING_SUMS_FROM
+        pooled = (
+            _dense_sift_numba.pooled_by_running_sums(image, *bin_size) if large else np.empty(0, np.float32)
         )
-    return out
+        kernel = _dense_sift_numba.flat_window_rows
+        means = np.outer(*(taps.mean(axis=1) for taps in windows)).astype(np.float32)
+        weights = (*triangles, means, pooled)
+    else:
+        kernel = _dense_sift_numba.gaussian_window_rows
+        weights = tuple((taps * one).astype(np.float32) for taps, one in zip(windows, triangles, strict=True))
+
+    def rows(first: int, last: int) -> np.ndarray:
+        out = np.empty(((last - first) * n_x, 128), dtype)
+        kernel(image, first, last, n_x, *step, *weights, out.reshape(-1))
+        return out
+
+    return rows
 
 
 def enlarged_to_frame(grey: np.ndarray, bin_size) -> tuple[np.ndarray, bool]:

@@ -95,7 +95,8 @@ def _lloyd(points, words, max_iterations, tolerance, pool) -> Clustering:
         found = np.concatenate([block[0] for block in blocks])
         distances = np.concatenate([block[1] for block in blocks])
         previous, inertia = inertia, float(sum(float(block[1].sum()) for block in blocks))
-        if np.array_equal(found, nearest) or previous - inertia <= tolerance * inertia:
+        settled = np.array_equal(found, nearest) or previous - inertia <= tolerance * inertia
+        if settled or iterations == max_iterations:
             break
         nearest = found
         counts, sums = sum(block[2] for block in blocks), sum(block[3] for block in blocks)

@@ -85,7 +85,8 @@ class Vocabulary:
         for name, value in (("n_words", n_words), ("descriptors_per_image", descriptors_per_image)):
             if value < 1:
                 raise ValueError(f"{name} is {value}: give 1 or more")
-        sampled_step = image_pair("step", step if vocab_step is None else vocab_step)
+        name, value = ("step", step) if vocab_step is None else ("vocab_step", vocab_step)
+        sampled_step = image_pair(name, value)
 
         def sample(image) -> tuple[str, np.ndarray]:
             pixels = image if isinstance(image, np.ndarray) else read_pixels(image)
@@ -145,7 +146,8 @@ class Vocabulary:
     def save(self, path) -> Path:
         """Write words and identity to a ``.npz`` file, atomically; returns its path."""
         path = Path(path)
-        identity = np.array(json.dumps(self.identity, sort_keys=True))
+        # in its own order, so that reports of a loaded vocabulary read like those of a new one
+        identity = np.array(json.dumps(self.identity))
         write_npz(path, {"words": self.words, "identity": identity})
         return path
 
@@ -218,14 +220,15 @@ def vocabulary_name(identity: dict, data_name: str) -> str:
 def _plain(value) -> str:
     """A pair as ``3`` or ``3x5``, anything else as it prints."""
     if isinstance(value, (list, tuple)):
-        return str(value[0]) if len(set(value)) == 1 else "x".join(map(str, value))
+        parts = [str(part) for part in value]
+        return parts[0] if len(set(parts)) == 1 else "x".join(parts)
     return str(value)
 
 
 def _parse(path: Path, text: np.ndarray) -> dict:
     try:
         value = json.loads(str(text))
-    except ValueError:
+    except (ValueError, RecursionError):
         value = None
     if not isinstance(value, dict):
         raise ValueError(f"{path}: its identity is not readable: build the vocabulary anew")

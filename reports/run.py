@@ -15,12 +15,13 @@ run folder for each.
 
 from __future__ import annotations
 
+import contextlib
 import csv
 import errno
 import io
 import itertools
 import os
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from pathlib import Path
@@ -89,7 +90,7 @@ def write_run(runs_dir: str | os.PathLike, record: RunRecord, *, now: datetime |
         The disk is full, the folder is not writable.
     """
     check_name(record.name)
-    with scratch_folder(_made(runs_dir)) as folder:
+    with _scratch_in(Path(runs_dir)) as folder:
         _write_files(folder, record)
         return _publish(folder, Path(runs_dir), record.name, now)
 
@@ -125,7 +126,7 @@ def write_table_run(
     """
     check_name(name)
     _check_table(table_rows, runs)
-    with scratch_folder(_made(runs_dir)) as folder:
+    with _scratch_in(Path(runs_dir)) as folder:
         cells = [["" if row.get(key) is None else row[key] for key in TABLE_COLUMNS] for row in table_rows]
         _write_csv(folder / "table.csv", TABLE_COLUMNS, cells)
         for run_name, record in runs.items():
@@ -238,9 +239,18 @@ def _csv_line(cells: Sequence) -> str:
     return line.getvalue().removesuffix("\r\n") + "\n"
 
 
-def _made(runs_dir: str | os.PathLike) -> Path:
-    Path(runs_dir).mkdir(parents=True, exist_ok=True)
-    return Path(runs_dir)
+@contextlib.contextmanager
+def _scratch_in(runs_dir: Path) -> Iterator[Path]:
+    """Yield a scratch folder in `runs_dir`, made where it is missing and removed again if it stays empty."""
+    missing = [folder for folder in (runs_dir, *runs_dir.parents) if not folder.exists()]
+    runs_dir.mkdir(parents=True, exist_ok=True)
+    try:
+        with scratch_folder(runs_dir) as scratch:
+            yield scratch
+    finally:
+        with contextlib.suppress(OSError):
+            for folder in missing:
+                folder.rmdir()
 
 
 def _publish(folder: Path, runs_dir: Path, name: str, now: datetime | None) -> Path:

@@ -96,9 +96,10 @@ def atomic_path(path: str | os.PathLike) -> Iterator[Path]:
         yield temporary
         _sync_file(temporary)
         os.replace(temporary, path)
-    except BaseException:
+    except BaseException as error:
         with contextlib.suppress(OSError):
             temporary.unlink()
+        _name_wanted(error, temporary, path)
         raise
     _sync_names(path.parent)
 
@@ -119,6 +120,9 @@ def scratch_folder(parent: str | os.PathLike) -> Iterator[Path]:
     try:
         folder.mkdir()
         yield folder
+    except OSError as error:
+        _name_wanted(error, folder, Path(parent))
+        raise
     finally:
         shutil.rmtree(folder, ignore_errors=True)
         _sync_names(Path(parent))
@@ -201,6 +205,14 @@ def read_npy(path: str | os.PathLike, limits: Limits = DEFAULT_LIMITS) -> np.nda
 
 def _scratch_name() -> str:
     return f".part-{secrets.token_hex(6)}"
+
+
+def _name_wanted(error: BaseException, scratch: Path, wanted: Path) -> None:
+    """Let an OSError name what was asked for, not what was in the making; a full disk names nothing."""
+    if isinstance(error, OSError) and error.errno is not None:
+        named = error.filename
+        if named is None or (isinstance(named, str | os.PathLike) and Path(named).is_relative_to(scratch)):
+            error.filename = str(wanted)
 
 
 def _sync_file(path: Path) -> None:

@@ -15,7 +15,9 @@ top left pixel.
 """
 
 import hashlib
+import math
 import struct
+from numbers import Integral
 from os import PathLike
 from pathlib import Path
 from typing import Any
@@ -135,10 +137,12 @@ def read_rgb(source: str | PathLike | np.ndarray) -> np.ndarray:
 def fit_size(grey: np.ndarray, *, max_side: int | None = None, resize: int | None = None) -> np.ndarray:
     """A grey image (H, W) under a size rule; the dtype stays. See `read_grey`."""
     for name, value in (("max_side", max_side), ("resize", resize)):
-        if value is not None and value < 1:
-            raise ValueError(f"{name} is {value}: give 1 pixel or more")
+        if value is not None and (not isinstance(value, Integral) or value < 1):
+            raise ValueError(f"{name} is {value!r}: give 1 pixel or more")
     height, width = grey.shape
     if resize is not None:
+        if resize * resize > MAX_PIXELS:
+            raise ValueError(f"resize is {resize}: give a side of at most {math.isqrt(MAX_PIXELS)} pixels")
         size = (resize, resize)
     elif max_side is not None and max(height, width) > max_side:
         scale = max_side / max(height, width)

@@ -41,8 +41,7 @@ def _main(argv: Sequence[str] | None) -> None:
     for name in EXPERIMENTS if "all" in args.experiments else args.experiments:
         ledger = Ledger(folder / f"{name}.csv", name, dataset, command, args.jobs)
         if args.fresh or not ledger.has_done():
-            for found in EXPERIMENTS[name](dataset, args.jobs, args.fresh):
-                ledger.add(found)
+            ledger.fill(EXPERIMENTS[name](dataset, args.jobs, args.fresh))
         cells = [[getattr(row, column) for column in COLUMNS] for row in ledger.latest()]
         print(f"\n{name}: {EXPERIMENTS[name].__doc__}")
         print("\n".join(aligned([list(COLUMNS), *cells])))

@@ -63,9 +63,9 @@ def _main(argv: Sequence[str] | None) -> None:
         skip_unreadable=args.skip_unreadable, jobs=args.jobs,
     )  # fmt: skip
     print(note)
-    check_request(dataset, args.k, args.runs_dir)
-    tiny_accuracy = tiny_baseline(dataset, max_side=max_side, resize=args.resize, n_jobs=args.jobs)
     several = {name: getattr(args, name) for name in SEVERAL}
+    check_request(dataset, several, args.runs_dir)
+    tiny_accuracy = tiny_baseline(dataset, max_side=max_side, resize=args.resize, n_jobs=args.jobs)
     n_settings = len(list(combinations(**several)))
     outcomes = []
     for shared in combinations(step=args.step, vocab_size=args.vocab_size, seed=args.seed):

@@ -51,19 +51,22 @@ def _parser() -> CommandParser:
 
 
 def _main(argv: Sequence[str] | None) -> None:
-    args = _parser().parse_args(argv)
+    parser = _parser()
+    args = parser.parse_args(argv)
+    if args.tune and any(getattr(args, name) != parser.get_default(name) for name in (*SEVERAL, "zero_mean")):
+        raise ValueError("--tune chooses size, resampling, norm, zero mean, metric and k: leave these out")
     command = ["scripts/run_tiny.py", *(sys.argv[1:] if argv is None else argv)]
     dataset, note = load_data(
         args.data, args.dataset, split=args.split, seed=args.seed, lite=args.lite,
         skip_unreadable=args.skip_unreadable, jobs=args.jobs,
     )  # fmt: skip
     print(note)
-    check_request(dataset, args.k, args.runs_dir)
     several = {name: getattr(args, name) for name in SEVERAL}
+    check_request(dataset, several, args.runs_dir)
     fixed = {"crop": args.crop, "max_side": args.max_side or None, "resize": args.resize, "n_jobs": args.jobs}
     selection, zero_mean = "none", args.zero_mean
     if args.tune:
-        best = tune_tiny(dataset, **fixed, seed=args.seed, lite=args.lite)
+        best = tune_tiny(dataset, **fixed, seed=args.seed, tie=args.tie, lite=args.lite)
         print(best.summary)
         several = {name: [getattr(best, name)] for name in SEVERAL}
         selection, zero_mean = "cv5-train", best.zero_mean

@@ -233,13 +233,20 @@ NEAREST_BY_METRIC_AND_NORM = {
 
 @pytest.fixture(scope="module")
 def real_scenes(scene15):
-    return SceneDataset.from_folder(scene15)
+    """The real data set, and the tiny images of both parts under each norm."""
+    dataset = SceneDataset.from_folder(scene15)
+    vectors = {
+        norm: [TinyImage(norm=norm).transform(part.paths) for part in (dataset.train, dataset.test)]
+        for norm in ("l2", "l1", "l1_matrix")
+    }
+    return dataset, vectors
 
 
-def accuracies(dataset, norm, metric, ks):
-    tiny = TinyImage(norm=norm)
-    knn = KNNClassifier(max(ks), metric=metric).fit(tiny.transform(dataset.train.paths), dataset.train.labels)
-    neighbours = knn.kneighbors(tiny.transform(dataset.test.paths))[1]
+def accuracies(real_scenes, norm, metric, ks):
+    dataset, vectors = real_scenes
+    train, test = vectors[norm]
+    knn = KNNClassifier(max(ks), metric=metric).fit(train, dataset.train.labels)
+    neighbours = knn.kneighbors(test)[1]
     truth = np.array(dataset.test.labels)
     return [round(float((knn.classes_[knn.vote(neighbours[:, :k])] == truth).mean()), 4) for k in ks]
 

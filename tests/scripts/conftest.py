@@ -55,6 +55,23 @@ def own_cache(monkeypatch, tmp_path_factory) -> Path:
 
 
 @pytest.fixture
+def pictures():
+    """For tests that want confusion matrices drawn: a quarter of a second a run."""
+
+
+@pytest.fixture(autouse=True)
+def _sketches(request, monkeypatch):
+    """Figures as text, unless the test asks for `pictures`."""
+
+    def sketch(confusion, classes, accuracy, path, title) -> None:
+        for suffix in (".png", ".svg"):
+            path.with_suffix(suffix).write_text(repr((confusion.tolist(), classes, accuracy, title)))
+
+    if "pictures" not in request.fixturenames:
+        monkeypatch.setattr("reports.run.confusion_figure", sketch)
+
+
+@pytest.fixture
 def call(capsys):
     """call("run_bow", "--k", 3): the script's main in this process, and all it printed."""
 

@@ -1,0 +1,125 @@
+"""README's tables, written from ``results/*.csv`` between their markers, so that nobody types a figure."""
+
+import re
+from collections.abc import Callable, Sequence
+from pathlib import Path
+
+from experiments.tables import KS, Row, read_rows
+
+MARKED = re.compile(r"(<!-- table: ([a-z0-9-]+) -->\n)(.*?)(<!-- end -->)", re.DOTALL)
+
+
+def filled(text: str, results: Path) -> str:
+    """A page with the table between each pair of markers made anew from the results folder.
+
+    Raises
+    ------
+    ValueError
+        A marker names no table, or a row that a table needs is not in the results.
+    """
+
+    def table(match: re.Match) -> str:
+        start, name, _, end = match.groups()
+        if name not in TABLES:
+            raise ValueError(f"no table is called {name}: use {', '.join(TABLES)}")
+        return f"{start}{_markdown(TABLES[name](Results(results)))}{end}"
+
+    return MARKED.sub(table, text)
+
+
+class Results:
+    """The rows that count, found by experiment, setting and metric, for one data set."""
+
+    def __init__(self, folder: Path, dataset: str = "scene15"):
+        self._folder, self._dataset = folder, dataset
+
+    def row(self, experiment: str, setting: str, metric: str = "accuracy") -> Row:
+        """The last row with this setting and metric."""
+        for row in reversed(self.rows(experiment)):
+            if (row.setting, row.metric) == (setting, metric):
+                return row
+        raise ValueError(f"{experiment} has no row {setting!r}: run python scripts/reproduce.py {experiment}")
+
+    def rows(self, experiment: str) -> list[Row]:
+        """All rows of an experiment on the data set."""
+        return [row for row in read_rows(self._folder / f"{experiment}.csv") if row.dataset == self._dataset]
+
+    def settings(self, experiment: str, metric: str = "accuracy") -> list[str]:
+        """The settings an experiment has accuracies of, in order."""
+        return list(dict.fromkeys(row.setting for row in self.rows(experiment) if row.metric == metric))
+
+
+def _summary(results: Results) -> list[list[str]]:
+    tuned = results.settings("r1-tiny-tune")[-1]
+    svm = results.settings("r1-bow-svm")[-1]
+    rows = [
+        ("tiny images, 1 nearest neighbour", results.row("r1-tiny-k", "k=1")),
+        (f"tiny images, tuned on the training images ({tuned})", results.row("r1-tiny-tune", tuned)),
+        ("bag of SIFT, step 1, 400 words, 8 nearest neighbours", results.row("r1-bow-k", "k=8")),
+        ("the same histograms, linear SVM (yardstick)", results.row("r1-bow-svm", svm)),
+    ]
+    head = ["method", "reported (R1)", "measured", "seeds", "seconds"]
+    return [head] + [[name, row.reported, _figure(row), row.n_seeds, row.seconds] for name, row in rows]
+
+
+def _over_k(results: Results) -> list[list[str]]:
+    lines = [["k", "tiny, reported", "tiny, measured", "bag of SIFT, reported", "bag of SIFT, measured"]]
+    for k in KS:
+        tiny, bow = (results.row(name, f"k={k}") for name in ("r1-tiny-k", "r1-bow-k"))
+        lines.append([str(k), tiny.reported, _figure(tiny), bow.reported, _figure(bow)])
+    return lines
+
+
+def _over_step(results: Results) -> list[list[str]]:
+    lines = [["step", "reported", "measured", "descriptors an image", "seconds"]]
+    for setting in results.settings("r1-bow-step"):
+        row = results.row("r1-bow-step", setting)
+        count = results.row("r1-bow-step", setting, "descriptors per image")
+        lines.append(
+            [setting.split("=")[1], row.reported, _figure(row), f"{float(count.measured):,.0f}", row.seconds]
+        )
+    return lines
+
+
+def _over_words(results: Results) -> list[list[str]]:
+    lines = [["words", "measured", "seconds"]]
+    for setting in results.settings("r1-bow-words"):
+        row = results.row("r1-bow-words", setting)
+        lines.append([setting.split("=")[1], _figure(row), row.seconds])
+    return lines
+
+
+def _norms(results: Results) -> list[list[str]]:
+    lines = [["metric", "l2", "l1", "l1_matrix"]]
+    for metric in ("euclidean", "cityblock"):
+        rows = [results.row("r1-tiny-norms", f"{metric} {norm} k=1") for norm in lines[0][1:]]
+        lines.append([metric, *map(_figure, rows)])
+    return lines
+
+
+def _errors(results: Results) -> list[list[str]]:
+    names = ("asymmetry", "column concentration", "share of errors among indoor classes")
+    lines = [["measure", "tiny images, k = 1", "bag of SIFT, k = 8"]]
+    for name in names:
+        pair = [results.row("r1-tiny-k", "k=1", name), results.row("r1-bow-k", "k=8", name)]
+        lines.append([name, *map(_figure, pair)])
+    return lines
+
+
+TABLES: dict[str, Callable[[Results], list[list[str]]]] = {
+    "summary": _summary,
+    "k": _over_k,
+    "step": _over_step,
+    "words": _over_words,
+    "norms": _norms,
+    "errors": _errors,
+}
+
+
+def _figure(row: Row) -> str:
+    return f"{float(row.measured):.4f}" + (f" ± {float(row.spread):.4f}" if row.spread else "")
+
+
+def _markdown(lines: Sequence[Sequence[str]]) -> str:
+    rows = ["| " + " | ".join(line) + " |\n" for line in lines]
+    return "".join([rows[0], "|" + "---|" * len(lines[0]) + "\n", *rows[1:]])

@@ -1,0 +1,45 @@
+"""README's tables from results tables."""
+
+import pytest
+
+from experiments.readme import TABLES, filled
+from experiments.tables import HEADER
+
+
+def write(folder, experiment, *rows):
+    """A results table with rows of (setting, metric, reported, measured, spread, seconds)."""
+    lines = [",".join(HEADER)]
+    for setting, metric, reported, measured, spread, seconds in rows:
+        cells = dict.fromkeys(HEADER, "") | {
+            "experiment": experiment, "dataset": "scene15", "setting": setting, "metric": metric,
+            "reported": reported, "measured": measured, "spread": spread, "seconds": seconds, "n_seeds": "5",
+        }  # fmt: skip
+        lines.append(",".join(cells[name] for name in HEADER))
+    (folder / f"{experiment}.csv").write_text("\n".join(lines) + "\n", "utf-8")
+
+
+def test_a_table_is_made_of_the_last_row_of_each_setting(tmp_path):
+    write(
+        tmp_path, "r1-bow-words",
+        ("words=10", "accuracy", "", "0.3000", "0.0100", "9.0"),
+        ("words=25", "accuracy", "", "0.4000", "", "11.5"),
+        ("words=10", "accuracy", "", "0.3111", "0.0200", "8.0"),
+    )  # fmt: skip
+    page = filled("before\n<!-- table: words -->\nold\n<!-- end -->\nafter\n", tmp_path)
+    assert page == (
+        "before\n<!-- table: words -->\n"
+        "| words | measured | seconds |\n|---|---|---|\n"
+        "| 10 | 0.3111 ± 0.0200 | 8.0 |\n| 25 | 0.4000 | 11.5 |\n"
+        "<!-- end -->\nafter\n"
+    )
+    assert filled(page, tmp_path) == page
+
+
+def test_an_unknown_table_is_named_with_those_there_are(tmp_path):
+    with pytest.raises(ValueError, match=f"no table is called nonsense: use {', '.join(TABLES)}"):
+        filled("<!-- table: nonsense -->\n<!-- end -->\n", tmp_path)
+
+
+def test_a_missing_row_says_which_command_makes_it(tmp_path):
+    with pytest.raises(ValueError, match=r"no row .*k=1.*: run python scripts/reproduce.py r1-tiny-k"):
+        filled("<!-- table: k -->\n<!-- end -->\n", tmp_path)
