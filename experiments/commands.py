@@ -2,6 +2,7 @@
 
 import argparse
 import errno
+import math
 import os
 import sys
 from collections.abc import Callable, Mapping, Sequence
@@ -25,6 +26,14 @@ def seed(text: str) -> int:
     """A whole number of at least 0."""
     number = int(text)
     if number < 0:
+        raise ValueError(text)
+    return number
+
+
+def exponent(text: str) -> float:
+    """A finite number above 0."""
+    number = float(text)
+    if not 0 < number < math.inf:
         raise ValueError(text)
     return number
 
@@ -84,7 +93,7 @@ FLAGS: dict[str, dict] = {
     "vocab_step": {"type": pair, "metavar": "PIXELS", "help": "grid of the vocabulary (default: the step)"},
     "k": {"type": int, "help": "number of neighbours that vote"},
     "metric": {"choices": tuple(METRICS), "help": "distance between vectors"},
-    "p": {"type": float, "help": "exponent of the minkowski metric, above 0"},
+    "p": {"type": exponent, "help": "exponent of the minkowski metric, above 0"},
     "tie": {"choices": TIES, "help": "winner of equal votes: first by name, or the nearest"},
     "max_side": {"type": int, "metavar": "PIXELS", "help": "shrink to this longest side; 0: never"},
     "resize": {"type": int, "metavar": "PIXELS", "help": "squash every image to this square size first"},

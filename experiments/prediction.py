@@ -136,7 +136,7 @@ def prediction_table(answers: Sequence[Answer]) -> list[str]:
     width = max(len(answer.filename) for answer in answers)
     return [
         f"{_printable(answer.filename):<{width}}  "
-        + "  ".join(f"{name} {share:.2f}" for name, share in answer.ranked)
+        + "  ".join(f"{_printable(name)} {share:.2f}" for name, share in answer.ranked)
         for answer in answers
     ]
 

@@ -7,6 +7,7 @@ damaged or foreign file counts as absent.
 import contextlib
 import hashlib
 import json
+import os
 import sys
 import time
 from collections.abc import Sequence
@@ -114,7 +115,7 @@ def _encoder_key(bag: BagOfWords) -> str:
 
 
 def _read_counts(file: Path, n_words: int) -> tuple[dict, Making]:
-    if not file.is_file():
+    if not os.path.isfile(file):  # Path.is_file raises in a folder that may not be searched
         return {}, NOTHING
     try:
         arrays = read_npz(file)

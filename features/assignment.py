@@ -32,6 +32,9 @@ BLOCK_BOUNDS = 1 << 18
 # rounding of a float64 sum of 128 (or 10,000) terms, far below any difference that is not a tie.
 NEAR_TIE = 1e-11
 
+# Columns of 8-bit bounds come in whole tiles and whole rows of lanes.
+TILE = int(np.lcm(_vnni.TILE_WORDS, LANES))
+
 UNIT = 2.0**-24  # half a unit in the last place of float32
 SMALLEST = 1e-35  # products below about this lose digits in float32
 
@@ -163,9 +166,6 @@ class _EightBitBound:
         constant, length = _mean_products(block, self._mean)
         # 2 |x'| |f|, over 2 sigma; one for the rounding of the bias, one for that of the limit
         return bounds, _Limits(constant, length * (self._rest / self._sigma) + 2, 1 / (2 * self._sigma))
-
-
-TILE = np.lcm(_vnni.TILE_WORDS, LANES)
 
 
 def _leading_directions(centred: np.ndarray) -> np.ndarray:

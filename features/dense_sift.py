@@ -62,7 +62,7 @@ def dense_sift(image, *, step=1, bin_size=3, window="flat", dtype="uint8", backe
         float32 has the same scale and ceiling, but is not truncated.
     backend : {"numba", "vlfeat", "opencv"}, default="numba"
         ``vlfeat`` calls cyvlfeat, ``opencv`` OpenCV's SIFT at the same frames (a Gaussian window, its
-        own smoothing and rounding: comparable descriptors, not equal ones).
+        own smoothing and rounding, pixels of 0..255 only: comparable descriptors, not equal ones).
 
     Returns
     -------

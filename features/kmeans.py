@@ -88,8 +88,9 @@ def kmeans(
 def _lloyd(points, words, max_iterations, tolerance, pool) -> Clustering:
     nearest = np.full(len(points), -1, np.int32)
     inertia = np.inf
-    bar = tqdm(range(1, max_iterations + 1), desc="k-means", unit=" iterations", disable=None, leave=False)
-    for iterations in bar:  # noqa: B007
+    # one look more than there are moves, so that the inertia is that of the words returned
+    bar = tqdm(range(max_iterations + 1), desc="k-means", unit=" iterations", disable=None, leave=False)
+    for iterations in bar:
         step = partial(_assign_and_sum, finder=NearestWord(words))
         blocks = list(pool.map(step, (points[rows] for rows in _row_blocks(points))))
         found = np.concatenate([block[0] for block in blocks])

@@ -15,9 +15,8 @@ import zlib
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from functools import partial
-from io import FileIO
 from pathlib import Path
-from typing import IO, Literal
+from typing import IO, Any, Literal
 
 MAX_UNPACKED_BYTES = 2**30
 MAX_MEMBERS = 20_000
@@ -41,33 +40,34 @@ def archive_members(
     """The (name, stream) of each file in a .zip, .tar, .tar.gz or folder, checked before it is opened.
 
     A stream is to be read before the next one is asked for. The kind of archive is told by its content,
-    not by its suffix.
+    not by its suffix. In a folder, links to files are followed.
+
+    Damage shows while the members are gone through or read, in many kinds of errors: do both inside
+    `damage_reported`.
 
     Parameters
     ----------
     path : path
     max_members : int
-        Files and folders together.
+        Files, and the folders that an archive lists.
     max_bytes : int
-        What all files together may claim to hold. No stream gives out more than its file claims.
+        What all files together may claim to hold. No stream of an archive gives out more than it claims.
 
     Raises
     ------
-    ValueError
-        No archive of these kinds; too many members or bytes; encrypted; a name that is absolute or
-        contains ``..``; a member that is a link or a device.
     FileNotFoundError
-        No such `path`.
-    tarfile.TarError, zipfile.BadZipFile, zlib.error, EOFError
-        The archive is damaged; noticed in the iteration or while a stream is read.
+        No such `path`; at once.
+    ValueError
+        No archive of these kinds; at once. When its turn comes: one member or byte too many, a member that
+        is encrypted, a link or a device, a name that is absolute or contains ``..``.
     """
     path = Path(path)
     return _checked(path, _entries(path), max_members, max_bytes)
 
 
 @contextlib.contextmanager
-def damage_reported(origin: str) -> Iterator[None]:
-    """What `tarfile` and `zipfile` raise on damaged input, as one line that names the archive."""
+def damage_reported(origin: str | os.PathLike) -> Iterator[None]:
+    """What `archive_members` and its streams raise on damage, as a ValueError of one line with `origin`."""
     try:
         yield
     except (*_DAMAGE, OSError) as error:
@@ -75,7 +75,7 @@ def damage_reported(origin: str) -> Iterator[None]:
         if isinstance(error, OSError) and error.errno != errno.EINVAL:
             raise
         reason = " ".join(f"{type(error).__name__} {error}".split())[:200]
-        raise ValueError(f"{origin}: the archive is damaged ({reason}): fetch it again") from error
+        raise ValueError(f"{origin}: the archive is damaged ({reason}): make it or fetch it again") from error
 
 
 @dataclass(frozen=True)
@@ -85,7 +85,7 @@ class _Entry:
     name: str
     size: int
     kind: str
-    open: Callable[[], IO[bytes] | None]  # never None for a file
+    open: Callable[[], Any]  # gives the binary stream of a file
 
 
 class _CheckedHeader(tarfile.TarInfo):
@@ -99,12 +99,26 @@ class _CheckedHeader(tarfile.TarInfo):
             raise tarfile.ReadError(f"a sparse file, or a header that announces {header.size} bytes")
         return header
 
+    def _proc_gnusparse_10(self, *args):
+        # The other way to say "sparse". tarfile would read a list of any length, which packs into almost
+        # nothing, before anybody saw the header.
+        raise tarfile.ReadError("a sparse file")
+
+
+@contextlib.contextmanager
+def _named_damage() -> Iterator[None]:
+    """Damage that trips `tarfile` or `zipfile` up, such as a name that is no text, as an error of theirs."""
+    try:
+        yield
+    except (ValueError, IndexError) as error:
+        raise tarfile.ReadError(f"{type(error).__name__} {error}") from error
+
 
 def _entries(path: Path) -> Iterator[_Entry]:
     if path.is_dir():
         return _folder_entries(path)
     if not path.is_file():
-        raise FileNotFoundError(f"{path}: no such file or folder: check the path given to --archive")
+        raise FileNotFoundError(f"{path}: no such file or folder: check the path")
     with open(path, "rb") as file:
         head = file.read(512)
     if head.startswith((b"PK\x03\x04", b"PK\x05\x06")):
@@ -114,8 +128,8 @@ def _entries(path: Path) -> Iterator[_Entry]:
     if head[257:262] == b"ustar":
         return _tar_entries(path, "r|")
     raise ValueError(
-        f"{path}: not a .zip, .tar or .tar.gz (begins with {head[:8]!r}): pass one of these, or "
-        "an unpacked folder, with --archive"
+        f"{path}: not a .zip, .tar or .tar.gz (begins with {head[:8]!r}): pass one of these or "
+        "an unpacked folder"
     )
 
 
@@ -125,11 +139,11 @@ def _folder_entries(path: Path) -> Iterator[_Entry]:
         for file in (Path(root, name) for name in sorted(names)):
             if file.is_file():
                 name = file.relative_to(path).as_posix()
-                yield _Entry(name, file.stat().st_size, "file", partial(FileIO, file))
+                yield _Entry(name, file.stat().st_size, "file", partial(file.open, "rb"))
 
 
 def _zip_entries(path: Path) -> Iterator[_Entry]:
-    with zipfile.ZipFile(path) as archive:
+    with _named_damage(), zipfile.ZipFile(path) as archive:
         for info in archive.infolist():
             kind = "folder" if info.is_dir() else "file"
             if stat.S_IFMT(info.external_attr >> 16) not in (0, stat.S_IFREG, stat.S_IFDIR):
@@ -143,7 +157,7 @@ def _zip_entries(path: Path) -> Iterator[_Entry]:
 
 def _tar_entries(path: Path, mode: Literal["r|gz", "r|"]) -> Iterator[_Entry]:
     # A stream ("r|"): read once from front to back, so that no header can send the reader in circles.
-    with tarfile.open(path, mode, tarinfo=_CheckedHeader) as archive:
+    with _named_damage(), tarfile.open(path, mode, tarinfo=_CheckedHeader) as archive:
         for info in archive:
             kind = "file" if info.isreg() else "folder" if info.isdir() else "a link or a device"
             kind = "sparse" if info.issparse() else kind
@@ -156,12 +170,14 @@ def _checked(
     total = 0
     for count, entry in enumerate(entries, 1):
         if count > max_members:
-            raise ValueError(f"{path}: more than {max_members} members: pass an archive of the set alone")
+            raise ValueError(f"{path}: more than {max_members} members: pass a smaller archive")
         _check_member(path, entry)
         total += entry.size
         if total > max_bytes:
-            raise ValueError(f"{path}: unpacks to over {max_bytes} bytes: pass an archive of the set alone")
-        if entry.kind == "file" and (stream := entry.open()):
+            raise ValueError(f"{path}: unpacks to over {max_bytes} bytes: pass a smaller archive")
+        if entry.kind == "file":
+            with _named_damage():
+                stream = entry.open()
             with stream:
                 yield entry.name, stream
 

@@ -3,7 +3,7 @@
 import csv
 import functools
 import hashlib
-from collections import defaultdict
+from collections import Counter, defaultdict
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field, replace
 from importlib import resources
@@ -183,7 +183,9 @@ class SceneDataset:
 def fingerprint(hashes: Sequence[str], labels: Sequence[str]) -> str:
     """The SHA-256, in hex, of the sorted (pixel hash, class) pairs: names and copies do not matter."""
     pairs = sorted(set(zip(hashes, labels, strict=True)))
-    return hashlib.sha256("".join(f"{digest} {label}\n" for digest, label in pairs).encode()).hexdigest()
+    text = "".join(f"{digest} {label}\n" for digest, label in pairs)
+    # names of folders need not be valid UTF-8
+    return hashlib.sha256(text.encode("utf-8", "surrogateescape")).hexdigest()
 
 
 def committed_split(name: str) -> dict[str, dict[str, str]]:
@@ -293,12 +295,12 @@ def _draw_split(whole: Part, share: float, seed: int) -> tuple[Part, Part]:
     trains: dict[str, bool] = {}
     for label in sorted(set(whole.labels)):
         members = [digest for digest, own in zip(hashes, whole.labels, strict=True) if own == label]
+        copies = Counter(members)
         wanted = min(max(round(share * len(members)), 1), len(members) - 1)
         taken = sum(trains.get(digest, False) for digest in members)
         for digest in sorted(set(members) - set(trains), key=order.__getitem__):
-            copies = members.count(digest)
-            trains[digest] = taken < wanted and taken + copies < len(members)
-            taken += copies if trains[digest] else 0
+            trains[digest] = taken < wanted and taken + copies[digest] < len(members)
+            taken += copies[digest] if trains[digest] else 0
         if len({trains[digest] for digest in members}) < 2:
             raise ValueError(
                 f"class {label} has too few different images to split: add some or make train/ and test/"

@@ -3,9 +3,9 @@
 `get_set` is the whole way: fetch what is missing, unpack, compare every file with its published checksum
 (the 15 scenes: with the committed hash of its pixels), rename the finished folder into place.
 
-What is unpacked is found by content alone. The names inside an archive are looked at only to refuse it;
-where a file lands is always a name from the table or the list below. Nothing a server says is believed
-beyond what the checksums confirm.
+What is unpacked is found by content alone. The names inside an archive are looked at only to refuse it
+(`scenes.archives`); where a file lands is always a name from `SOURCES` or from the committed split. Nothing a
+server says is believed beyond what the checksums confirm.
 
 The addresses are the ones the sets are published under. None of them could be tried when this was
 written; the code is tested against a local server. Where one has moved, pass another (``--url``) or a
@@ -316,7 +316,7 @@ def _make(
                 "was written: give the published files with --archive or another address with --url"
             )
         sync_folder(folder)
-        folder.rename(target)  # lost in a power failure, it leaves no set, never half of one
+        folder.rename(target)  # on the disk too, once the scratch folder is gone
     return Fetched(target, True, n_files, len(files))
 
 
@@ -434,12 +434,12 @@ def _fetch_rest(url: str, part: Path, size_bytes: int | None, timeout_seconds: f
         part.unlink(missing_ok=True)
         raise ConnectionError(f"the server cannot go on from byte {have}") from None
     with response:
-        start, expected = _announced(url, response)
+        start, announced = _announced(url, response)
         if start not in (0, have):
             part.unlink(missing_ok=True)
             raise ConnectionError(f"asked for bytes from {have}, the server sent those from {start}")
+        expected = announced if size_bytes is None else size_bytes
         _append(response, part, start, expected, size_bytes)
-    expected = size_bytes if size_bytes is not None else expected
     if expected is not None and _length(part) < expected:
         raise ConnectionError(f"{_length(part)} of {expected} bytes came")
 
@@ -476,10 +476,9 @@ def _append(
 ) -> None:
     """Write the body into `part` from byte `start` (its end, or 0: then what it held is dropped)."""
     have, limit = start, MAX_DOWNLOAD_BYTES if size_bytes is None else size_bytes
-    total = expected if size_bytes is None else size_bytes
     with (
         open(part, "ab" if start else "wb") as file,
-        tqdm(desc=part.stem, total=total, initial=start, unit="B", unit_scale=True, disable=None) as bar,
+        tqdm(desc=part.stem, total=expected, initial=start, unit="B", unit_scale=True, disable=None) as bar,
     ):
         while have < limit and (chunk := response.read1(min(_CHUNK, limit - have))):
             file.write(chunk)

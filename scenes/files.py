@@ -109,7 +109,8 @@ def scratch_folder(parent: str | os.PathLike) -> Iterator[Path]:
     """Yield a new hidden folder in `parent` that is gone when the block ends.
 
     To publish what was made in it, rename it (or a part of it) inside the block: within one parent that
-    is a single step, so nobody sees half of it. Call `sync_folder` first.
+    is a single step, so nobody sees half of it. Call `sync_folder` first; the new name is flushed to the disk
+    when the block ends.
 
     Raises
     ------

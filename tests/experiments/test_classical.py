@@ -54,7 +54,9 @@ def test_tiny_vectors_are_the_extractors(dataset):
 def test_bag_vectors_are_the_extractors_for_each_norm_from_one_encoding(dataset, bag, monkeypatch):
     calls = []
     original = BagOfWords.iter_counts
-    monkeypatch.setattr(BagOfWords, "iter_counts", lambda self, paths: calls.append(1) or original(self, paths))
+    monkeypatch.setattr(
+        BagOfWords, "iter_counts", lambda self, paths: calls.append(1) or original(self, paths)
+    )
     found = list(bag_vectors(dataset, bag, ("none", "l2", "hellinger")))
     assert len(calls) == 1
     monkeypatch.undo()
@@ -140,7 +142,9 @@ def test_the_resize_rule_stands_in_the_data_only_where_it_touched_an_image(datas
 
 
 def test_diagnoses_see_the_settings_the_leaks_and_the_pixels(small_folder):
-    shutil.copy(small_folder / "train" / "bars" / "image_0.png", small_folder / "test" / "checks" / "leak.png")
+    shutil.copy(
+        small_folder / "train" / "bars" / "image_0.png", small_folder / "test" / "checks" / "leak.png"
+    )
     Image.fromarray(np.full((30, 30), 9, np.uint8)).save(small_folder / "train" / "bars" / "flat.png")
     (small_folder / "train" / "bars" / "broken.png").write_bytes(b"")
     dataset = SceneDataset.from_folder(small_folder).scan(skip_unreadable=True)
@@ -155,7 +159,9 @@ def test_diagnoses_see_the_settings_the_leaks_and_the_pixels(small_folder):
 
 
 def test_enlarged_images_are_named_by_part(small_folder, bag):
-    Image.fromarray(np.arange(48, dtype=np.uint8).reshape(6, 8) * 5).save(small_folder / "test" / "bars" / "small.png")
+    Image.fromarray(np.arange(48, dtype=np.uint8).reshape(6, 8) * 5).save(
+        small_folder / "test" / "bars" / "small.png"
+    )
     dataset = SceneDataset.from_folder(small_folder).scan()
     (encoded,) = bag_vectors(dataset, bag)
     assert encoded.enlarged == ("test/bars/small.png",)

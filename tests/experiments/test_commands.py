@@ -7,7 +7,7 @@ import sys
 
 import pytest
 
-from experiments.commands import FLAGS, CommandParser, one_line, pair, run_command, seed
+from experiments.commands import FLAGS, CommandParser, exponent, one_line, pair, run_command, seed
 
 
 def command(error: BaseException | None = None):
@@ -38,7 +38,10 @@ def test_a_command_that_ends_has_code_0(capsys):
             FileNotFoundError(errno.ENOENT, "No such file or directory", "/x/y"),
             "error: /x/y: No such file or directory: check the path\n",
         ),
-        (MemoryError("Unable to allocate 3 TiB"), "error: out of memory (Unable to allocate 3 TiB): ask for smaller"),
+        (
+            MemoryError("Unable to allocate 3 TiB"),
+            "error: out of memory (Unable to allocate 3 TiB): ask for smaller",
+        ),
     ],
 )
 def test_bad_input_has_code_2_and_one_line(capsys, error, line):
@@ -51,7 +54,9 @@ def test_an_interrupt_has_code_130_and_one_line(capsys):
     assert outcome(capsys, KeyboardInterrupt()) == (130, "interrupted\n")
 
 
-@pytest.mark.parametrize("error", [TypeError("oops"), KeyError("oops"), RuntimeError("oops"), AssertionError()])
+@pytest.mark.parametrize(
+    "error", [TypeError("oops"), KeyError("oops"), RuntimeError("oops"), AssertionError()]
+)
 def test_a_bug_keeps_its_traceback(error):
     with pytest.raises(type(error)):
         run_command(command(error))
@@ -101,6 +106,13 @@ def test_a_seed_is_a_whole_number_of_at_least_0():
             seed(text)
 
 
+def test_an_exponent_is_finite_and_above_0():
+    assert (exponent("2"), exponent("0.5")) == (2, 0.5)
+    for text in ("0", "-1", "nan", "inf", "two"):
+        with pytest.raises(ValueError):
+            exponent(text)
+
+
 def test_errors_of_the_command_line_are_one_line_too():
     parser = CommandParser("What it does.")
     parser.add_flags({"k": 1})
@@ -126,10 +138,17 @@ def test_flags_are_not_abbreviated():
 
 def test_help_shows_each_default_once_as_it_is_typed():
     parser = CommandParser("What it does.")
-    parser.add_flags({"k": 1, "seed": 0, "data": None, "lite": False, "jobs": None, "metric": "chi2"}, several=("k",))
+    parser.add_flags(
+        {"k": 1, "seed": 0, "data": None, "lite": False, "jobs": None, "metric": "chi2"}, several=("k",)
+    )
     parser.add_argument("--out", default="100%", help="where to")
     text = " ".join(parser.format_help().split())
-    for shown in ("that vote (default: 1)", "split (default: 0)", "vectors (default: chi2)", "to (default: 100%)"):
+    for shown in (
+        "that vote (default: 1)",
+        "split (default: 0)",
+        "vectors (default: chi2)",
+        "to (default: 100%)",
+    ):
         assert shown in text
     assert text.count("(default: all cores)") == 1
     assert "None" not in text and "False" not in text

@@ -11,7 +11,7 @@ from scenes import UnreadableImage
 
 @pytest.fixture
 def places(small_folder, tmp_path, monkeypatch):
-    """Every place a set can come from, all filled: the project's data, the variable's folder, the built-in scenes."""
+    """Every place a set can come from, all of them filled."""
     project, variable, built_in = (tmp_path / name for name in ("project", "variable", "built-in"))
     shutil.copytree(small_folder, project / "data" / "scene15")
     shutil.copytree(small_folder, variable / "scene15")
@@ -44,7 +44,9 @@ def test_the_variables_folder_comes_before_the_projects(places, monkeypatch, ask
 @pytest.mark.parametrize("asked", [None, "scene15"])
 def test_a_variable_without_the_set_is_an_error_not_a_fall_through(places, monkeypatch, asked):
     monkeypatch.setenv("SCENEBENCH_DATA", str(places["project"]))  # holds data/, but no scene15/
-    with pytest.raises(FileNotFoundError, match="SCENEBENCH_DATA is set, but holds no scene15: unset it or make"):
+    with pytest.raises(
+        FileNotFoundError, match="SCENEBENCH_DATA is set, but holds no scene15: unset it or make"
+    ):
         load_data(None, asked)
 
 
@@ -82,19 +84,24 @@ def test_a_folder_and_a_set_exclude_each_other(places, small_folder):
 
 
 def test_lite_takes_the_first_images_of_each_class_and_says_so(small_folder):
+    bars = small_folder / "train" / "bars"
     for i in range(4, 11):
-        shutil.copy(small_folder / "train" / "bars" / "image_0.png", small_folder / "train" / "bars" / f"more_{i}.png")
+        shutil.copy(bars / "image_0.png", bars / f"more_{i}.png")
     dataset, note = load_data(small_folder, lite=True)
     assert [dataset.train.labels.count(label) for label in dataset.classes] == [8, 4, 4]
-    assert note == f"data: {small_folder}, only 8 + 8 images a class (--lite): 16 training and 9 test images of 3 classes"
+    assert dataset.train.names[:8] == tuple(f"bars/{path.name}" for path in sorted(bars.iterdir())[:8])
+    assert note.startswith(
+        f"data: {small_folder}, only 8 + 8 images a class (--lite): 16 training and 9 test"
+    )
 
 
 def test_lite_does_not_read_the_images_it_leaves_out(small_folder):
-    for i in range(8):
-        shutil.copy(small_folder / "train" / "bars" / "image_0.png", small_folder / "train" / "bars" / f"more_{i}.png")
-    (small_folder / "train" / "bars" / "z_last.png").write_bytes(b"")
+    bars = small_folder / "train" / "bars"
+    for i in range(4, 8):
+        shutil.copy(bars / "image_0.png", bars / f"more_{i}.png")
+    (bars / "z_last.png").write_bytes(b"")
     dataset, _ = load_data(small_folder, lite=True)
-    assert dataset.skipped == ()
+    assert dataset.skipped == () and len(dataset.train) == 16
 
 
 def test_images_are_looked_at_once_and_unreadable_ones_refused_or_skipped(small_folder):

@@ -27,7 +27,9 @@ def test_the_known_pixels_have_their_range_whatever_the_folders_name(small_folde
         "chance: 0.3333 (1 of 3 classes)",
         "tiny images + 1 nearest neighbour on the same images: 0.2500",
     ]
-    assert [line.split(" on scene15")[0] for line in lines[2:]] == [METHODS[name] for name in EXPECTED["scene15"]]
+    assert [line.split(" on scene15")[0] for line in lines[2:]] == [
+        METHODS[name] for name in EXPECTED["scene15"]
+    ]
 
 
 def test_ranges_are_fractions_low_to_high_of_named_methods():

@@ -81,7 +81,9 @@ def test_unreadable_images_raise_or_are_skipped_with_a_line(tmp_path, capsys):
 
 def test_images_are_found_in_the_order_given(small_folder):
     test = small_folder / "test"
-    found = find_images([str(test / "stripes" / "image_2.png"), str(test), str(test / "bars" / "image_[01].png")])
+    found = find_images(
+        [str(test / "stripes" / "image_2.png"), str(test), str(test / "bars" / "image_[01].png")]
+    )
     assert list(found) == [
         "image_2.png",
         *(f"{label}/image_{i}.png" for label in ("bars", "checks", "stripes") for i in range(3)),
@@ -98,7 +100,10 @@ def test_the_same_name_twice_is_refused(small_folder):
 
 
 def test_the_table_lines_up_and_hides_what_would_break_a_line():
-    answers = [Answer("a\nb.png", (("x", 1.0), ("y", 0.0))), Answer("longer.png", (("y", 2 / 3), ("x", 1 / 3)))]
+    answers = [
+        Answer("a\nb.png", (("x", 1.0), ("y", 0.0))),
+        Answer("longer.png", (("y", 2 / 3), ("x", 1 / 3))),
+    ]
     assert prediction_table(answers) == ["a?b.png     x 1.00  y 0.00", "longer.png  y 0.67  x 0.33"]
 
 

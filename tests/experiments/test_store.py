@@ -69,7 +69,7 @@ def histogram_files() -> list[Path]:
     return sorted((cache_folder() / "histograms").glob("*.npz"))
 
 
-# -------------------------------------------------------------------------------------------------- histograms
+# ---------------------------------------------------------------------- histograms
 
 
 def test_counts_are_those_of_the_encoder(bag, images):
@@ -187,8 +187,12 @@ DAMAGE = {
     "empty": lambda path, arrays: path.write_bytes(b""),
     "cut": lambda path, arrays: path.write_bytes(path.read_bytes()[:100]),
     "text": lambda path, arrays: path.write_text("not an archive"),
-    "an array missing": lambda path, arrays: write_npz(path, {k: v for k, v in arrays.items() if k != "enlarged"}),
-    "more hashes than counts": lambda path, arrays: write_npz(path, arrays | {"counts": arrays["counts"][1:]}),
+    "an array missing": lambda path, arrays: write_npz(
+        path, {k: v for k, v in arrays.items() if k != "enlarged"}
+    ),
+    "more hashes than counts": lambda path, arrays: write_npz(
+        path, arrays | {"counts": arrays["counts"][1:]}
+    ),
     "another word count": lambda path, arrays: write_npz(path, arrays | {"counts": arrays["counts"][:, :3]}),
     "a number for counts": lambda path, arrays: write_npz(path, arrays | {"counts": np.array(3)}),
     "cost unreadable": lambda path, arrays: write_npz(path, arrays | {"making": np.array("{")}),
@@ -240,13 +244,15 @@ def test_stored_counts_are_the_same_bytes_for_any_order(bag, images):
         assert first[name].tobytes() == second[name].tobytes()
 
 
-# ------------------------------------------------------------------------------------------------ vocabularies
+# -------------------------------------------------------------------- vocabularies
 
 
 def test_a_vocabulary_is_found_by_its_identity_with_what_it_cost(words):
     assert find_vocabulary(words.identity) is None
     path = keep_vocabulary(words, MAKING, "small")
-    assert path.name.startswith("small-step4-bin3-w5-seed0-") and path.parent == cache_folder() / "vocabularies"
+    assert (
+        path.name.startswith("small-step4-bin3-w5-seed0-") and path.parent == cache_folder() / "vocabularies"
+    )
     found, making, where = find_vocabulary(words.identity)
     assert where == path and found.identity == words.identity and (found.words == words.words).all()
     assert making == Making(1.5, 2, "a machine", cached=True)

@@ -48,7 +48,9 @@ def slowly(dataset: SceneDataset, seed: int, tie: str) -> list[tuple[dict, float
                 right = 0
                 for fold in sorted(set(folds)):
                     inside = folds == fold
-                    knn = KNNClassifier(k, metric=metric, tie=tie, n_jobs=1).fit(vectors[~inside], labels[~inside])
+                    knn = KNNClassifier(k, metric=metric, tie=tie, n_jobs=1).fit(
+                        vectors[~inside], labels[~inside]
+                    )
                     right += (knn.predict(vectors[inside]) == labels[inside]).sum()
                 found.append((setting | {"metric": metric, "k": k}, right / len(labels)))
     return found

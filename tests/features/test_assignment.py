@@ -161,6 +161,14 @@ def test_scales_whose_squares_leave_float32_are_exact(scale):
     assert_exact(scale * rng.normal(size=(200, 16)), scale * rng.normal(size=(60, 16)))
 
 
+def test_a_descriptor_at_the_mean_of_the_words_goes_to_the_nearest():
+    # Squared lengths 1 + 0.8 e and 1 + 0.7 e, e = 2^-23: float32 rounds both up, to the same number, which
+    # is no lower bound any more.
+    longer, shorter = (0.8 * 2**-23) ** 0.5, (0.7 * 2**-23) ** 0.5
+    words = np.array([[1, longer], [1, shorter], [-1, -longer], [-1, -shorter]])
+    assert assign(np.zeros((1, 2), np.float32), words).tolist() == [1]
+
+
 def test_one_far_word_does_not_blur_the_others(bound):
     words = sift_like(100).astype(float)
     words[37] = 1e6

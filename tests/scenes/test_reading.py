@@ -403,6 +403,14 @@ def test_a_file_that_is_no_known_image_is_refused_whatever_its_name(tmp_path, co
 
 
 @pytest.mark.parametrize("format", ["JPEG", *LOSSLESS])
+def test_only_the_decoder_of_the_announced_format_sees_the_file(pixels_of, format, monkeypatch):
+    asked, opened = [], Image.open
+    monkeypatch.setattr(Image, "open", lambda f, formats: asked.append(formats) or opened(f, formats=formats))
+    pixels_of(encoded(RGB, format))
+    assert asked == [[format]]
+
+
+@pytest.mark.parametrize("format", ["JPEG", *LOSSLESS])
 def test_a_file_cut_short_is_unreadable_or_whole(pixels_of, format):
     image = np.random.default_rng(1).integers(0, 256, (12, 17, 3)).astype(np.uint8)
     content = encoded(image, format, **LOSSLESS.get(format, {}))

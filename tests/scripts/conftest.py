@@ -1,4 +1,4 @@
-"""What the tests of the commands share: a way to call them, their traces, and pictures that are hard to tell."""
+"""What the tests of the commands share: a way to call them, and pictures that are hard to tell apart."""
 
 import importlib.util
 import json
@@ -118,12 +118,16 @@ def _steady(folder: Path) -> dict[str, bytes]:
             name, data = path.relative_to(folder).as_posix(), path.read_bytes()
             if path.name == "result.json":
                 lines = data.decode().splitlines()
-                data = "\n".join(row for row in lines if not row.lstrip(" {").startswith(VARYING_KEYS)).encode()
+                data = "\n".join(
+                    row for row in lines if not row.lstrip(" {").startswith(VARYING_KEYS)
+                ).encode()
             elif path.name == "report.txt":
                 text = data.decode()
                 data = (text[: text.index(BLOCK_START)] + text[text.index(BLOCK_END) :]).encode()
             elif path.name == "table.csv":
-                data = b"\n".join(row.rsplit(b",", 2)[0] for row in data.splitlines())  # the columns of seconds
+                data = b"\n".join(
+                    row.rsplit(b",", 2)[0] for row in data.splitlines()
+                )  # the columns of seconds
             found[name] = data
     return found
 

@@ -1,4 +1,4 @@
-"""``predict.py``: which images are meant, what they are called, what is printed and written, what is refused."""
+"""``predict.py``: which images are meant, what they are called, what comes out, what is refused."""
 
 import csv
 import json
@@ -57,7 +57,9 @@ def table(text: str) -> dict[str, list[tuple[str, float]]]:
         ("run_bow", "--resize 30 --norm l2 --vocab-step 3 --seed 4"),
     ],
 )
-def test_a_runs_own_test_images_are_predicted_as_the_run_did(train, call, gratings, tmp_path, script, arguments):
+def test_a_runs_own_test_images_are_predicted_as_the_run_did(
+    train, call, gratings, tmp_path, script, arguments
+):
     run = read_run(train(script, arguments))
     called = call("predict", "--model", run.folder, gratings / "test", "--csv", tmp_path / "pred.csv")
     assert (called.code, called.err) == (0, "")
@@ -74,7 +76,9 @@ def test_a_runs_own_test_images_are_predicted_as_the_run_did(train, call, gratin
             assert share == pytest.approx(run.scores[i, columns[label]], abs=0.0051)  # two digits are shown
 
 
-def test_a_folder_is_searched_with_its_subfolders_and_hidden_files_are_left_out(call, model, gratings, tmp_path):
+def test_a_folder_is_searched_with_its_subfolders_and_hidden_files_are_left_out(
+    call, model, gratings, tmp_path
+):
     photos = tmp_path / "photos"
     (photos / "deep" / "er").mkdir(parents=True)
     (photos / ".thumbnails").mkdir()
@@ -179,7 +183,7 @@ def test_missing_arguments_are_refused(refused, model):
     refused("predict", "--model", model, says="IMAGE")
 
 
-# --------------------------------------------------------------------------------------------------- the model
+# ----------------------------------------------------------------------- the model
 
 
 def test_a_missing_model_is_refused(refused, gratings, tmp_path):

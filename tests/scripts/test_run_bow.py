@@ -1,4 +1,4 @@
-"""``run_bow.py`` from the command line to the run folder: what it writes, what it reuses, what it keeps apart."""
+"""``run_bow.py`` from the command line to the run folder: what it writes, reuses and keeps apart."""
 
 import csv
 import shutil
@@ -14,9 +14,12 @@ from reports import read_run, read_table_run
 from scenes.files import read_npz
 
 RUN_FILES = {
-    "confusion.png", "confusion.svg", "model.npz", "predictions.csv", "report.txt", "result.json", "scores.npz",
+    "confusion.png", "confusion.svg", "model.npz", "predictions.csv", "report.txt", "result.json",
+    "scores.npz",
 }  # fmt: skip
-TABLE_HEADER = "run,step,n_words,k,metric,norm,seed,accuracy,n_test,descriptors_per_image,feature_seconds,seconds"
+TABLE_HEADER = (
+    "run,step,n_words,k,metric,norm,seed,accuracy,n_test,descriptors_per_image,feature_seconds,seconds"
+)
 # One thread: handing such small work to several takes longer than doing it.
 QUICK = ("--vocab-size", 8, "--step", 4, "--jobs", 1)
 
@@ -44,7 +47,7 @@ def _vocabulary_files() -> list[Path]:
     return sorted((cache_folder() / "vocabularies").glob("*.npz"))
 
 
-# ------------------------------------------------------------------------------------------------ one setting
+# --------------------------------------------------------------------- one setting
 
 
 def test_one_setting_leaves_a_complete_run_whose_folder_is_the_last_line(bow, pictures, gratings, tmp_path):
@@ -103,7 +106,7 @@ def test_two_runs_in_one_second_get_two_folders(bow, tmp_path):
     assert len(set(folders)) == 3 and len(list((tmp_path / "runs").iterdir())) == 3
 
 
-# ------------------------------------------------------------------------------------------- several settings
+# ---------------------------------------------------------------- several settings
 
 
 def test_several_values_give_one_table_and_a_complete_run_for_each_combination(bow):
@@ -118,7 +121,11 @@ def test_several_values_give_one_table_and_a_complete_run_for_each_combination(b
         assert {path.name for path in (called.folder / row["run"]).iterdir()} == RUN_FILES
         config = result["config"]
         assert row["run"] == f"step{config['step']}-{config['metric']}-k{config['k']}"
-        assert (row["step"], row["k"], row["metric"]) == (str(config["step"]), str(config["k"]), config["metric"])
+        assert (row["step"], row["k"], row["metric"]) == (
+            str(config["step"]),
+            str(config["k"]),
+            config["metric"],
+        )
         assert (row["n_words"], row["norm"], row["seed"], row["n_test"]) == ("8", "none", "0", "15")
         assert float(row["accuracy"]) == result["accuracy"]
         assert float(row["seconds"]) >= float(row["feature_seconds"]) >= 0
@@ -162,7 +169,9 @@ def test_vocabulary_sizes_give_as_many_words(bow):
 
 def test_norms_change_the_histograms_and_nothing_before_them(bow):
     folder = bow("--norm", "none", "l1", "l2", "hellinger").folder
-    vectors = {norm: read_npz(folder / norm / "model.npz")["features"] for norm in ("none", "l1", "l2", "hellinger")}
+    vectors = {
+        norm: read_npz(folder / norm / "model.npz")["features"] for norm in ("none", "l1", "l2", "hellinger")
+    }
     shares = vectors["none"].astype(np.float64)
     # float32 results of float64 work
     assert np.allclose(vectors["l1"], shares, atol=1e-6)
@@ -192,10 +201,19 @@ def test_comparing_settings_on_the_test_images_is_an_issue_in_each_run(bow):
 
 @pytest.mark.parametrize("arguments", ["--k 3 3", "--metric chi2 chi2", "--step 4 4"])
 def test_a_value_given_twice_is_refused(refused, gratings, tmp_path, arguments):
-    refused("run_bow", "--data", gratings, "--runs-dir", tmp_path / "runs", *QUICK, *arguments.split(), says="twice")
+    refused(
+        "run_bow",
+        "--data",
+        gratings,
+        "--runs-dir",
+        tmp_path / "runs",
+        *QUICK,
+        *arguments.split(),
+        says="twice",
+    )
 
 
-# ------------------------------------------------------------------------------------------- equal, byte by byte
+# ------------------------------------------------------------- equal, byte by byte
 
 
 @pytest.mark.parametrize("arguments", ["", "--jobs 1", "--jobs 2", "--fresh", "--runs-dir elsewhere"])
@@ -212,7 +230,8 @@ def test_equal_inputs_give_equal_bytes(bow, pictures, steady, monkeypatch, tmp_p
 def test_a_table_has_equal_bytes_too_with_and_without_the_cache(bow, steady):
     settings = ("--k", 1, 3, "--seed", 0, 1, "--norm", "none", "l2")
     first, second, third = (
-        steady(bow(*settings, *more).folder) for more in (("--jobs", 1), ("--jobs", 2), ("--jobs", 2, "--fresh"))
+        steady(bow(*settings, *more).folder)
+        for more in (("--jobs", 1), ("--jobs", 2), ("--jobs", 2, "--fresh"))
     )
     assert first == second == third and "table.csv" in first
 
@@ -222,7 +241,9 @@ def test_renamed_files_change_nothing_but_their_names(bow, steady, gratings, tmp
     shutil.copytree(gratings, renamed)
     for path in sorted(renamed.glob("*/*/*.png")):
         path.rename(path.with_name(path.name.replace("image", "photo")))
-    first, second = (steady(bow(data=data, runs=f"runs-{i}").folder) for i, data in enumerate((gratings, renamed)))
+    first, second = (
+        steady(bow(data=data, runs=f"runs-{i}").folder) for i, data in enumerate((gratings, renamed))
+    )
     for name in RUN_FILES - {"predictions.csv", "scores.npz"}:
         assert first[name] == second[name], name
     rows = first["predictions.csv"].decode().replace("image", "photo")
@@ -246,7 +267,7 @@ def test_the_order_of_the_files_changes_no_word_and_no_prediction(bow, gratings,
     assert turned_back == dict(zip(first.filenames, first.predicted, strict=True))
 
 
-# ------------------------------------------------------------------------------- what is reused, and what is not
+# ------------------------------------------------- what is reused, and what is not
 
 
 def test_the_same_settings_reuse_vocabulary_and_histograms_and_say_so(bow):
@@ -319,7 +340,7 @@ def test_fresh_makes_everything_anew(bow):
     assert "reusing" not in called.out and called.result["timings"]["cached"] == []
 
 
-# ------------------------------------------------------------------------------------------------ a given file
+# -------------------------------------------------------------------- a given file
 
 
 def given(words: Path) -> tuple:
@@ -368,7 +389,7 @@ def test_a_vocabulary_of_another_kind_is_refused(refused, words, gratings, tmp_p
     refused("run_bow", *base, *QUICK, *given(words), *arguments.split(), says=says)
 
 
-# -------------------------------------------------------------------------------------------- which images, how
+# --------------------------------------------------------------- which images, how
 
 
 def test_lite_takes_eight_images_a_class_and_says_so(bow, gratings, tmp_path):
@@ -395,7 +416,8 @@ def test_max_side_shrinks_large_images_and_stands_in_the_result(bow):
 
 def test_max_side_gives_fewer_descriptors(bow):
     counts = [
-        read_table_run(bow("--k", 1, 2, "--max-side", side).folder)[0][0]["descriptors_per_image"] for side in (30, 0)
+        read_table_run(bow("--k", 1, 2, "--max-side", side).folder)[0][0]["descriptors_per_image"]
+        for side in (30, 0)
     ]
     assert float(counts[0]) < float(counts[1])
 

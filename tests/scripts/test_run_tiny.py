@@ -14,9 +14,12 @@ from scenes import SceneDataset
 from scenes.files import read_npz
 
 RUN_FILES = {
-    "confusion.png", "confusion.svg", "model.npz", "predictions.csv", "report.txt", "result.json", "scores.npz",
+    "confusion.png", "confusion.svg", "model.npz", "predictions.csv", "report.txt", "result.json",
+    "scores.npz",
 }  # fmt: skip
-TABLE_HEADER = "run,step,n_words,k,metric,norm,seed,accuracy,n_test,descriptors_per_image,feature_seconds,seconds"
+TABLE_HEADER = (
+    "run,step,n_words,k,metric,norm,seed,accuracy,n_test,descriptors_per_image,feature_seconds,seconds"
+)
 
 
 @pytest.fixture
@@ -44,7 +47,11 @@ def test_one_setting_leaves_a_complete_run_whose_folder_is_the_last_line(tiny, p
     [
         ("", TinyImage(), KNNClassifier()),
         ("--k 3 --tie nearest", TinyImage(), KNNClassifier(3, tie="nearest")),
-        ("--size 8,12 --resample lanczos --crop", TinyImage((8, 12), resample="lanczos", crop=True), KNNClassifier()),
+        (
+            "--size 8,12 --resample lanczos --crop",
+            TinyImage((8, 12), resample="lanczos", crop=True),
+            KNNClassifier(),
+        ),
         ("--zero-mean --norm l2", TinyImage(zero_mean=True, norm="l2"), KNNClassifier()),
         ("--metric minkowski --p 1.5", TinyImage(), KNNClassifier(metric="minkowski", p=1.5)),
         ("--metric chi2 --k 4 --max-side 20", TinyImage(max_side=20), KNNClassifier(4, metric="chi2")),
@@ -74,7 +81,8 @@ def test_several_values_give_one_table_and_a_complete_run_for_each_combination(t
     rows, runs = read_table_run(called.folder)
     names = [
         f"{size}-{resample}-{norm}-k{k}"
-        for size in ("size4", "size8x6") for resample in ("box", "nearest") for norm in ("l1", "l2") for k in (1, 3)
+        for size in ("size4", "size8x6") for resample in ("box", "nearest")
+        for norm in ("l1", "l2") for k in (1, 3)
     ]  # fmt: skip
     assert [row["run"] for row in rows] == names
     assert (called.folder / "table.csv").read_text("utf-8").splitlines()[0] == TABLE_HEADER
@@ -99,7 +107,16 @@ def test_a_setting_in_a_table_is_the_run_it_would_be_alone(tiny, steady):
 
 
 def test_metrics_share_a_table_with_a_name_each(tiny):
-    names = ("cityblock", "euclidean", "chebyshev", "minkowski", "cosine", "chi2", "intersection", "hellinger")
+    names = (
+        "cityblock",
+        "euclidean",
+        "chebyshev",
+        "minkowski",
+        "cosine",
+        "chi2",
+        "intersection",
+        "hellinger",
+    )
     rows, _ = read_table_run(tiny("--metric", *names).folder)
     assert [row["run"] for row in rows] == list(names)
 
@@ -124,12 +141,17 @@ def test_renamed_files_change_nothing_but_their_names(tiny, steady, gratings, tm
     assert first["predictions.csv"].replace(b"image", b"photo") == second["predictions.csv"]
 
 
-def test_a_file_name_that_is_no_text_is_kept(tiny, gratings, tmp_path):
+def test_names_of_files_and_classes_that_are_no_text_are_kept(tiny, call, gratings, tmp_path):
     data = tmp_path / "gratings"
     shutil.copytree(gratings, data)
-    name = b"caf\xe9, the 2nd.png".decode("utf-8", "surrogateescape")
-    (data / "test" / "fine" / "image_2.png").rename(data / "test" / "fine" / name)
-    assert f"fine/{name}" in read_run(tiny(data=data).folder).filenames
+    label, name = (text.decode("utf-8", "surrogateescape") for text in (b"f\xeen", b"caf\xe9, the 2nd.png"))
+    for part in ("train", "test"):
+        (data / part / "fine").rename(data / part / label)
+    (data / "test" / label / "image_2.png").rename(data / "test" / label / name)
+    called = tiny(data=data)
+    run = read_run(called.folder)
+    assert f"{label}/{name}" in run.filenames and label in run.classes
+    assert call("predict", "--model", called.folder, data / "test").out.splitlines()[0].startswith("coarse/")
 
 
 def test_colour_and_other_formats_are_read_and_hidden_files_are_not(tiny, gratings, tmp_path):
@@ -155,7 +177,7 @@ def test_a_folder_without_train_and_test_is_split(tiny, gratings):
     assert again["data"] == result["data"] != other["data"]
 
 
-# ------------------------------------------------------------------------------------------------------ tuning
+# -------------------------------------------------------------------------- tuning
 
 
 @pytest.fixture
@@ -173,8 +195,8 @@ def test_tuning_leaves_one_run_with_what_it_chose(tiny, small_grid):
     assert "5-fold cross-validation" in line
     config = called.result["config"]
     mean = "zero mean" if config["zero_mean"] else "mean kept"
-    chosen = f"size {config['size']}, {config['resample']}, norm l2, {mean}, {config['metric']}, k = {config['k']}: "
-    assert chosen in line
+    size, resample, metric, k = (config[name] for name in ("size", "resample", "metric", "k"))
+    assert f"size {size}, {resample}, norm l2, {mean}, {metric}, k = {k}: " in line
     assert called.result["selection"] == "cv5-train"
     found = next(row for row in called.result["diagnoses"] if row["code"] == "SB008")
     assert found["state"] == "passed" and "cv5-train" in found["text"]
