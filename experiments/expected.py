@@ -4,7 +4,7 @@ from scenes.dataset import SceneDataset, committed_fingerprint
 
 # Lowest and highest test accuracy measured with this code: tiny over k = 1 ... 10 and all norms with
 # cityblock (results/r1-tiny-k.csv, r1-tiny-norms.csv); bow at step 1 and 400 words over k = 1 ... 10 and
-# vocabulary seeds 0 to 4 (r1-bow-k.csv, r1-bow-seeds.csv); bow_svm the same histograms under a linear
+# vocabulary seeds 0 to 4 (r1-bow-k.csv); bow_svm the same histograms under a linear
 # SVM (r1-bow-svm.csv). Widened to the next 0.01.
 EXPECTED: dict[str, dict[str, tuple[float, float]]] = {
     "scene15": {"tiny": (0.16, 0.24), "bow": (0.56, 0.64), "bow_svm": (0.70, 0.76)},

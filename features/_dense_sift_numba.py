@@ -5,15 +5,16 @@ buffers that stay in the processor's cache, and descriptors are written into the
 range of frame rows at a time. All callees of the entry points stand in this file, because numba's
 on-disk cache watches only the file of the kernel itself.
 
-Values are float32. `fastmath` lets sums be reordered and contracted, nothing else: comparisons with
-tiny numbers keep their meaning. Buffers are flat and indices unsigned where it counts, since numba's
-test for negative indices keeps loops from becoming vector code.
+Values are float32, and every operation is rounded as written, so that the bytes are the same on any
+processor. That is why nothing here uses `fastmath`: it lets the compiler choose an order of sums, and
+numba's compiler chooses otherwise in the process that compiles than in code loaded from its cache. Sums
+are written in lanes instead, which become vector code in their own order. Buffers are flat and indices
+unsigned where it counts, since numba's test for negative indices keeps loops from becoming vector code.
 """
 
 import numpy as np
 from numba import njit
 
-FAST = {"reassoc", "contract", "nsz", "arcp"}
 EPSILON = np.float32(1.1920929e-07)  # 2^-23, VLFeat's guard in angles and norms
 TINY = np.float32(1e-8)  # squared lengths below this count as zero
 CLAMP = np.float32(0.2)
@@ -21,7 +22,7 @@ CLAMP = np.float32(0.2)
 ZERO, HALF, ONE = np.float32(0), np.float32(0.5), np.float32(1)
 
 
-@njit(nogil=True, cache=True, fastmath=FAST, error_model="numpy")
+@njit(nogil=True, cache=True, error_model="numpy")
 def _orientation(gx, gy):
     """VLFeat's cubic approximation of the gradient angle, in units of orientation bins, 0 <= n < 8."""
     a = abs(gy) + EPSILON
@@ -34,7 +35,7 @@ def _orientation(gx, gy):
     return theta * np.float32(1.2732395)
 
 
-@njit(nogil=True, cache=True, fastmath=FAST, error_model="numpy")
+@njit(nogil=True, cache=True, error_model="numpy")
 def _plane_row(image, y, modulus, orientation, planes, start):
     """Row y of the eight orientation planes, interleaved: planes[start + x * 8 + t]."""
     height, width = image.shape
@@ -57,7 +58,7 @@ def _plane_row(image, y, modulus, orientation, planes, start):
         to += np.uint64(8)
 
 
-@njit(nogil=True, cache=True, fastmath=FAST, error_model="numpy")
+@njit(nogil=True, cache=True, error_model="numpy")
 def _pool_rows(planes, ring, centre, taps, last_row, pooled, reach_x, width8):
     """Weighted sum of the plane rows around `centre` into the middle of `pooled`, edges repeated.
 
@@ -174,7 +175,7 @@ def _triangle_by_running_sums(source, start, count, lanes, size, out, buffer):
             out[start + k * lanes + i] = scale * (buffer[(k + size) * lanes + i] - buffer[k * lanes + i])
 
 
-@njit(nogil=True, cache=True, fastmath=FAST, error_model="numpy")
+@njit(nogil=True, cache=True, error_model="numpy")
 def _pool_columns(padded, taps, width8, out):
     """out[i] = weighted sum over neighbouring pixels of a padded row."""
     for o in range(taps.shape[0]):
@@ -187,8 +188,8 @@ def _pool_columns(padded, taps, width8, out):
                 out[i] += tap * padded[base + i]
 
 
-@njit(nogil=True, cache=True, fastmath=FAST, error_model="numpy")
-def _store_by_phase(pooled, width, bin_x, per_phase, bins, start, energy, energy_start):
+@njit(nogil=True, cache=True, error_model="numpy")
+def _store_by_phase(pooled, width, bin_x, per_phase, bins, start, energy, energy_start, squares):
     """Copy a pooled row into phase order, (x % bin_x) first: a frame's four bins then lie side by side.
 
     Also keeps each pixel's squared length over the eight orientations: a frame's squared norm is a
@@ -197,20 +198,39 @@ def _store_by_phase(pooled, width, bin_x, per_phase, bins, start, energy, energy
     for phase in range(bin_x):
         to = np.uint64(start + phase * per_phase * 8)
         for x in range(phase, width, bin_x):
-            total = ZERO
             source = np.uint64(x * 8)
             for t in range(np.uint64(8)):
                 value = pooled[source + t]
                 bins[to + t] = value
-                total += value * value
-            energy[energy_start + x] = total
+                squares[t] = value * value
+            energy[energy_start + x] = _sum_of_eight(squares, np.uint64(0))
             to += np.uint64(8)
 
 
-@njit(nogil=True, cache=True, fastmath=FAST, error_model="numpy")
+@njit(nogil=True, cache=True, error_model="numpy")
+def _sum_of_lanes(values, start):
+    """The sum of 32 values, halves added to each other; overwrites the first 16."""
+    for i in range(np.uint64(16)):
+        values[start + i] += values[start + i + np.uint64(16)]
+    for i in range(np.uint64(8)):
+        values[start + i] += values[start + i + np.uint64(8)]
+    return _sum_of_eight(values, start)
+
+
+@njit(nogil=True, cache=True, error_model="numpy")
+def _sum_of_eight(values, start):
+    one, two, three, four = np.uint64(1), np.uint64(2), np.uint64(3), np.uint64(4)
+    even = (values[start] + values[start + four]) + (values[start + two] + values[start + two + four])
+    odd = (values[start + one] + values[start + one + four]) + (
+        values[start + three] + values[start + three + four]
+    )
+    return even + odd
+
+
+@njit(nogil=True, cache=True, error_model="numpy")
 def _write_frame(bins, start0, start1, start2, start3, scales, inverse_norm, scratch, out, to):
     """One descriptor: scale, clamp, renormalise, times 512, at most 255; integer output truncates."""
-    total = ZERO
+    sums = np.uint64(128)
     for i in range(np.uint64(32)):
         z0 = bins[start0 + i] * (scales[i] * inverse_norm)
         z1 = bins[start1 + i] * (scales[i + np.uint64(32)] * inverse_norm)
@@ -222,7 +242,8 @@ def _write_frame(bins, start0, start1, start2, start3, scales, inverse_norm, scr
         z3 = z3 if z3 < CLAMP else CLAMP
         scratch[i], scratch[i + np.uint64(32)] = z0, z1
         scratch[i + np.uint64(64)], scratch[i + np.uint64(96)] = z2, z3
-        total += (z0 * z0 + z1 * z1) + (z2 * z2 + z3 * z3)
+        scratch[sums + i] = (z0 * z0 + z1 * z1) + (z2 * z2 + z3 * z3)
+    total = _sum_of_lanes(scratch, sums)
     length = np.sqrt(total) if total >= TINY else ZERO
     scale = np.float32(512) / (length + EPSILON)
     for i in range(np.uint64(128)):
@@ -230,7 +251,7 @@ def _write_frame(bins, start0, start1, start2, start3, scales, inverse_norm, scr
         out[to + i] = out.dtype.type(value if value < np.float32(255) else np.float32(255))
 
 
-@njit(nogil=True, cache=True, fastmath=FAST, error_model="numpy")
+@njit(nogil=True, cache=True, error_model="numpy")
 def flat_window_rows(image, first, last, n_x, step_y, step_x, taps_y, taps_x, weights, all_pooled, out):
     """Descriptors of frame rows first..last-1 with a flat window, into the flat array `out`.
 
@@ -248,7 +269,7 @@ def flat_window_rows(image, first, last, n_x, step_y, step_x, taps_y, taps_x, we
     padded = np.empty(width8 + 16 * bin_x, np.float32)
     pooled = np.empty(width8, np.float32)
     modulus, orientation = np.empty(width, np.float32), np.empty(width, np.float32)
-    scratch, inverse_norms = np.empty(128, np.float32), np.empty(n_x, np.float32)
+    scratch, inverse_norms = np.empty(160, np.float32), np.empty(n_x, np.float32)
     scales = np.repeat(weights.ravel(), 8)
     next_plane = max(first * step_y - bin_y + 1, 0)
     next_bin = first * step_y
@@ -268,7 +289,9 @@ def flat_window_rows(image, first, last, n_x, step_y, step_x, taps_y, taps_x, we
                 _pool_rows(planes, plane_ring, y, taps_y, height - 1, padded, bin_x - 1, width8)
                 _pool_columns(padded, taps_x, width8, pooled)
             slot = y % bin_ring
-            _store_by_phase(pooled, width, bin_x, per_phase, bins, slot * bin_size, energy, slot * width)
+            _store_by_phase(
+                pooled, width, bin_x, per_phase, bins, slot * bin_size, energy, slot * width, scratch
+            )
         next_bin = top + 3 * bin_y + 1
         _flat_norms(energy, top, bin_y, bin_ring, width, weights, step_x, bin_x, inverse_norms)
         slot0 = np.uint64((top % bin_ring) * bin_size)
@@ -303,7 +326,7 @@ def _is_bin_row(y, top, step_y, bin_y):
     return False
 
 
-@njit(nogil=True, cache=True, fastmath=FAST, error_model="numpy")
+@njit(nogil=True, cache=True, error_model="numpy")
 def _flat_norms(energy, top, bin_y, bin_ring, width, weights, step_x, bin_x, inverse_norms):
     """1 / (norm + epsilon) of each frame of a row, before clamping, from the pooled pixels' energies."""
     n_x = inverse_norms.shape[0]
@@ -320,7 +343,7 @@ def _flat_norms(energy, top, bin_y, bin_ring, width, weights, step_x, bin_x, inv
         inverse_norms[j] = ONE / ((np.sqrt(squared) if squared >= TINY else ZERO) + EPSILON)
 
 
-@njit(nogil=True, cache=True, fastmath=FAST, error_model="numpy")
+@njit(nogil=True, cache=True, error_model="numpy")
 def gaussian_window_rows(image, first, last, n_x, step_y, step_x, taps_y, taps_x, out):
     """Descriptors of frame rows first..last-1 with a Gaussian window, into the flat array `out`.
 
@@ -336,7 +359,7 @@ def gaussian_window_rows(image, first, last, n_x, step_y, step_x, taps_y, taps_x
     bins = np.empty(4 * n_x * 32, np.float32)
     pooled = np.empty(width8, np.float32)
     modulus, orientation = np.empty(width, np.float32), np.empty(width, np.float32)
-    scratch, scales = np.empty(128, np.float32), np.ones(128, np.float32)
+    scratch, scales = np.empty(160, np.float32), np.ones(128, np.float32)
     next_plane = max(first * step_y - bin_y + 1, 0)
     to = np.uint64(0)
     for i in range(first, last):
@@ -352,7 +375,7 @@ def gaussian_window_rows(image, first, last, n_x, step_y, step_x, taps_y, taps_x
         row = np.uint64(n_x * 32)
         for j in range(n_x):
             at = np.uint64(j * 32)
-            inverse_norm = _inverse_norm(bins, at, row)
+            inverse_norm = _inverse_norm(bins, at, row, scratch)
             _write_frame(
                 bins,
                 at,
@@ -368,7 +391,7 @@ def gaussian_window_rows(image, first, last, n_x, step_y, step_x, taps_y, taps_x
             to += np.uint64(128)
 
 
-@njit(nogil=True, cache=True, fastmath=FAST, error_model="numpy")
+@njit(nogil=True, cache=True, error_model="numpy")
 def _pool_frame_bins(padded, taps_x, n_x, step_x, bin_x, bins, start, pooled):
     """The four bins along x of every frame of a row: bins[start + j * 32 + bx * 8 + t]."""
     span8 = ((n_x - 1) * step_x + 1) * 8
@@ -382,11 +405,11 @@ def _pool_frame_bins(padded, taps_x, n_x, step_x, bin_x, bins, start, pooled):
             to += np.uint64(32)
 
 
-@njit(nogil=True, cache=True, fastmath=FAST, error_model="numpy")
-def _inverse_norm(bins, at, row):
-    squared = ZERO
-    for by in range(4):
-        base = at + np.uint64(by) * row
-        for i in range(np.uint64(32)):
-            squared += bins[base + i] * bins[base + i]
+@njit(nogil=True, cache=True, error_model="numpy")
+def _inverse_norm(bins, at, row, scratch):
+    for i in range(np.uint64(32)):
+        b0, b1 = bins[at + i], bins[at + row + i]
+        b2, b3 = bins[at + row + row + i], bins[at + row + row + row + i]
+        scratch[i] = (b0 * b0 + b1 * b1) + (b2 * b2 + b3 * b3)
+    squared = _sum_of_lanes(scratch, np.uint64(0))
     return ONE / ((np.sqrt(squared) if squared >= TINY else ZERO) + EPSILON)

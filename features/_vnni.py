@@ -11,7 +11,7 @@ import os
 import llvmlite.binding as llvm
 import numpy as np
 from llvmlite import ir
-from numba import njit, types
+from numba import config, njit, types
 from numba.core import cgutils
 from numba.extending import intrinsic
 
@@ -23,9 +23,13 @@ TILE_WORDS = LANES * REGISTERS
 
 @functools.cache
 def available() -> bool:
-    """Whether this processor has 512-bit 8-bit dot products, and nobody turned them off."""
-    features = llvm.get_host_cpu_features()
-    return bool(features.get("avx512vnni")) and os.environ.get("SCENEBENCH_VNNI", "1") != "0"
+    """Whether this processor has 512-bit 8-bit dot products, and nobody turned them off.
+
+    SCENEBENCH_VNNI=0 does, and so does NUMBA_CPU_NAME, numba's order to compile for another processor.
+    """
+    if os.environ.get("SCENEBENCH_VNNI", "1") == "0" or config.CPU_NAME:
+        return False
+    return bool(llvm.get_host_cpu_features().get("avx512vnni"))
 
 
 def tiled(words: np.ndarray) -> np.ndarray:

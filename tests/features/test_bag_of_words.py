@@ -1,5 +1,9 @@
 """Bags of words: against a slow count, norms by hand, the invariances, as a step of a pipeline."""
 
+import os
+import subprocess
+import sys
+
 import numpy as np
 import pytest
 from hypothesis import given
@@ -172,6 +176,39 @@ def test_the_number_of_threads_does_not_change_a_bit():
     images = pictures()
     found = [BagOfWords(n_words=9, step=2, n_jobs=n).fit_transform(images).tobytes() for n in (1, 2, 4, None)]
     assert len(set(found)) == 1
+
+
+COMPILED = """
+import hashlib
+from sklearn.datasets import load_sample_image
+from features import BagOfWords, dense_sift
+images = [load_sample_image(name)[:90, x : x + 120] for name in ("china.jpg", "flower.jpg") for x in (0, 200)]
+digest = hashlib.sha256()
+for window in ("flat", "gaussian"):
+    for dtype in ("uint8", "float32"):
+        for image in images:
+            digest.update(dense_sift(image[..., 1] / 255, window=window, dtype=dtype)[1].tobytes())
+bag = BagOfWords(n_words=30, step=2).fit(images)
+digest.update(bag.vocabulary_.words.tobytes() + bag.transform(images).tobytes())
+print(digest.hexdigest())
+"""
+
+
+def test_the_processor_and_the_cache_of_kernels_do_not_change_a_bit(tmp_path):
+    runs = {
+        "compiled for this processor": {},
+        "from the cache": {},
+        "compiled for any processor": {"NUMBA_CPU_NAME": "generic", "NUMBA_CPU_FEATURES": ""},
+        "without 8-bit products": {"SCENEBENCH_VNNI": "0"},
+    }
+    made = {}
+    for name, variables in runs.items():
+        environment = {**os.environ, "NUMBA_CACHE_DIR": str(tmp_path), **variables}
+        command = [sys.executable, "-c", COMPILED]
+        made[name] = subprocess.run(
+            command, env=environment, capture_output=True, text=True, check=True
+        ).stdout
+    assert len(set(made.values())) == 1, made
 
 
 def test_no_images_give_no_rows(vocabulary):
