@@ -32,11 +32,12 @@ $(PYTHON):
 		{ rm -rf $(VENV); echo "error: python3 cannot make environments: on Debian and Ubuntu run apt-get install python3-venv"; exit 2; }
 
 $(VENV)/.installed: $(LISTS) | $(PYTHON)
+	@echo "setting up $(VENV), about a minute"
 	$(PIP) install -c constraints.txt -e .
 	@touch $@
 
 $(VENV)/.installed-all: $(LISTS) $(VENV)/.installed
-	$(PIP) install -c constraints.txt -e '.[test]'
+	$(PIP) install -c constraints.txt -e '.[deep,onnx,tensorboard,test]'
 	@touch $@
 
 # cyvlfeat is source only, needs VLFeat's headers and library, and does not declare what it builds with.

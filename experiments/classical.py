@@ -11,7 +11,7 @@ import numpy as np
 from joblib import effective_n_jobs
 
 from classifiers import KNNClassifier
-from experiments.expected import expected_lines, expected_range
+from experiments.expected import expected_lines, expected_range, known_set
 from experiments.store import Making, encode, find_vocabulary, keep_vocabulary
 from features import BagOfWords, TinyImage, Vocabulary, histograms
 from features.vocabulary import resize_rule, vocabulary_identity
@@ -119,7 +119,7 @@ def classify(
             raise ValueError(f"k is {k}: give 1 or more")
         predicted = knn.classes_[knn.vote(neighbours[:, :k])].tolist()
         config = encoded.config | {"k": k, "metric": voting.metric, "p": voting.p, "tie": voting.tie}
-        facts = _facts(dataset, encoded, predicted, name, k, n_settings, selection, tiny_accuracy)
+        facts = _facts(dataset, encoded, predicted, name, config, n_settings, selection, tiny_accuracy)
         yield RunRecord(
             name=name,
             command=list(command),
@@ -166,8 +166,7 @@ def _vocabulary(dataset: SceneDataset, bag: BagOfWords, fresh: bool) -> tuple[Vo
     if bag.vocabulary is not None:
         return BagOfWords(**bag.get_params()).fit([]).vocabulary_, Making(0.0, 0, "unknown", cached=True)
     settings = {name: getattr(bag, name) for name in VOCABULARY_SETTINGS}
-    hashes = dataset.scans["train"].hashes
-    identity = vocabulary_identity(images_fingerprint=fingerprint(hashes, [""] * len(hashes)), **settings)
+    identity = vocabulary_identity(images_fingerprint=_images(dataset), **settings)
     found = None if fresh else find_vocabulary(identity)
     if found:
         vocabulary, making, path = found
@@ -184,6 +183,12 @@ def _vocabulary(dataset: SceneDataset, bag: BagOfWords, fresh: bool) -> tuple[Vo
     return vocabulary, making
 
 
+def _images(dataset: SceneDataset) -> str:
+    """The fingerprint of the training images alone, which is all that a vocabulary sees of a data set."""
+    hashes = dataset.scans["train"].hashes
+    return fingerprint(hashes, [""] * len(hashes))
+
+
 def make_vocabulary(dataset: SceneDataset, settings: dict, n_jobs: int | None) -> tuple[Vocabulary, Making]:
     """A new vocabulary of the training images, and what it cost."""
     started = time.perf_counter()
@@ -191,19 +196,21 @@ def make_vocabulary(dataset: SceneDataset, settings: dict, n_jobs: int | None) -
     return vocabulary, Making.now(started, n_jobs)
 
 
-def _facts(dataset, encoded, predicted, name, k, n_settings, selection, tiny_accuracy) -> Facts:
+def _facts(dataset, encoded, predicted, name, config, n_settings, selection, tiny_accuracy) -> Facts:
     leaks = dataset.leaks()
+    # another set's words may be good or bad: nobody measured them
+    own_words = not encoded.vocabulary or encoded.vocabulary.identity.get("fingerprint") == _images(dataset)
     return Facts(
         classes=dataset.classes,
         confusion=confusion_matrix(dataset.test.labels, predicted, dataset.classes),
         train_counts={label: dataset.train.labels.count(label) for label in dataset.classes},
-        dataset=dataset.name,
-        expected=expected_range(dataset, name),
-        n_neighbors=k,
+        dataset=known_set(dataset) or dataset.name,
+        expected=expected_range(dataset, name, config) if own_words else None,
+        n_neighbors=config["k"],
         n_settings=n_settings,
         selection=selection,
         tiny_accuracy=tiny_accuracy,
-        duplicates_train_test=leaks["train_test"],
+        duplicates_train_test=[[f"train/{a}", f"test/{b}"] for a, b in leaks["train_test"]],
         duplicates_within=leaks["within"],
         duplicates_across_classes=leaks["across_classes"],
         flat_images=[image for scan in dataset.scans.values() for image in scan.flat],

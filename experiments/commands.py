@@ -1,9 +1,11 @@
 """What every command line shares: one-line errors, exit codes, a parser that speaks the same way."""
 
 import argparse
+import contextlib
 import errno
 import math
 import os
+import re
 import sys
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
@@ -15,27 +17,46 @@ from features.tiny import RESAMPLES
 
 
 def pair(text: str) -> int | tuple[int, int]:
-    """``3`` as 3 and ``3,5`` as (3, 5)."""
-    numbers = [int(part) for part in text.split(",")]
+    """``3`` as 3 and ``3,5`` as (3, 5), each at least 1."""
+    advice = "give a whole number of at least 1, or two such as 2,3"
+    numbers = [_number(int, part, lambda number: number >= 1, advice, text) for part in text.split(",")]
     if len(numbers) > 2:
-        raise ValueError(text)
+        raise argparse.ArgumentTypeError(f"is {text}: {advice}")
     return numbers[0] if len(numbers) == 1 else (numbers[0], numbers[1])
 
 
-def seed(text: str) -> int:
+def whole(text: str) -> int:
+    """Any whole number."""
+    return _number(int, text, lambda number: True, "give a whole number")
+
+
+def at_least_0(text: str) -> int:
     """A whole number of at least 0."""
-    number = int(text)
-    if number < 0:
-        raise ValueError(text)
-    return number
+    return _number(int, text, lambda number: number >= 0, "give a whole number of at least 0")
+
+
+def at_least_1(text: str) -> int:
+    """A whole number of at least 1."""
+    return _number(int, text, lambda number: number >= 1, "give 1 or more")
+
+
+def share(text: str) -> float:
+    """A number between 0 and 1."""
+    return _number(float, text, lambda number: 0 < number < 1, "give the share that trains, between 0 and 1")
 
 
 def exponent(text: str) -> float:
     """A finite number above 0."""
-    number = float(text)
-    if not 0 < number < math.inf:
-        raise ValueError(text)
-    return number
+    return _number(float, text, lambda number: 0 < number < math.inf, "give a number above 0")
+
+
+def _number(kind, text: str, fits: Callable[..., bool], advice: str, shown: str | None = None):
+    with contextlib.suppress(ValueError):
+        number = kind(text)
+        if fits(number):
+            return number
+    # argparse writes "argument --step: " before it; `CommandParser.error` makes "--step is ..." of both
+    raise argparse.ArgumentTypeError(f"is {text if shown is None else shown}: {advice}")
 
 
 class _DefaultsAsTyped(argparse.HelpFormatter):
@@ -57,7 +78,8 @@ class CommandParser(argparse.ArgumentParser):
         super().__init__(description=description, allow_abbrev=False, **kwargs)
 
     def error(self, message: str):
-        raise ValueError(f"{message}: see --help")
+        own = re.fullmatch(r"argument (--[a-z-]+): (is .*: give .*)", message, re.DOTALL)
+        raise ValueError(f"{own[1]} {own[2]}" if own else f"{message}: see --help")
 
     def add_flags(self, defaults: Mapping[str, object], *, several: Sequence[str] = ()) -> None:
         """Add the shared flags that `defaults` names, with these defaults.
@@ -76,10 +98,12 @@ class CommandParser(argparse.ArgumentParser):
 FLAGS: dict[str, dict] = {
     "data": {"metavar": "DIR", "help": "folder with train/<class>/* and test/<class>/*, or <class>/*"},
     "dataset": {"choices": DATASETS, "help": "a known set; without it scene15, else the synthetic scenes"},
-    "split": {"type": float, "metavar": "F", "help": "share that trains, for a folder without train/"},
-    "seed": {"type": seed, "help": "seed of the vocabulary and of a drawn split"},
+    "split": {"type": share, "metavar": "F",
+              "help": "share that trains, for a folder without train/ (default: 0.5)"},
+    "seed": {"type": at_least_0, "help": "seed of the vocabulary and of a drawn split"},
     "runs_dir": {"metavar": "DIR", "type": Path, "help": "where run folders are written"},
-    "jobs": {"type": int, "metavar": "N", "help": "threads; no effect on results (default: all cores)"},
+    "jobs": {"type": at_least_1, "metavar": "N",
+             "help": "threads; no effect on results (default: all cores)"},
     "lite": {"action": "store_true", "help": f"only {LITE_IMAGES} + {LITE_IMAGES} images a class: a look"},
     "fresh": {"action": "store_true", "help": "make vocabularies and histograms anew"},
     "skip_unreadable": {"action": "store_true", "help": "leave out unreadable images, and list them"},
@@ -89,14 +113,14 @@ FLAGS: dict[str, dict] = {
     "dtype": {"choices": DTYPES, "help": "descriptors truncated to whole numbers, or not"},
     "backend": {"choices": BACKENDS, "help": "who computes dense SIFT"},
     "vocab": {"metavar": "FILE", "type": Path, "help": "use the words in this .npz or .npy file"},
-    "vocab_size": {"type": int, "metavar": "WORDS", "help": "number of visual words"},
+    "vocab_size": {"type": at_least_1, "metavar": "WORDS", "help": "number of visual words"},
     "vocab_step": {"type": pair, "metavar": "PIXELS", "help": "grid of the vocabulary (default: the step)"},
-    "k": {"type": int, "help": "number of neighbours that vote"},
+    "k": {"type": whole, "help": "number of neighbours that vote"},
     "metric": {"choices": tuple(METRICS), "help": "distance between vectors"},
     "p": {"type": exponent, "help": "exponent of the minkowski metric, above 0"},
     "tie": {"choices": TIES, "help": "winner of equal votes: first by name, or the nearest"},
-    "max_side": {"type": int, "metavar": "PIXELS", "help": "shrink to this longest side; 0: never"},
-    "resize": {"type": int, "metavar": "PIXELS", "help": "squash every image to this square size first"},
+    "max_side": {"type": at_least_0, "metavar": "PIXELS", "help": "shrink to this longest side; 0: never"},
+    "resize": {"type": at_least_1, "metavar": "PIXELS", "help": "squash images to this square size first"},
     "size": {"type": pair, "metavar": "PIXELS", "help": "size of the tiny image: a number, or ROWS,COLUMNS"},
     "resample": {"choices": tuple(RESAMPLES), "help": "Pillow's filter for the tiny image"},
     "crop": {"action": "store_true", "help": "cut the centre to the tiny image's shape instead of squashing"},
@@ -120,7 +144,7 @@ def run_command(command: Callable[[Sequence[str] | None], None], argv: Sequence[
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return 0
     except (ValueError, OSError) as error:
-        print(f"error: {one_line(error)}", file=sys.stderr)
+        print(f"error: {_with_flags(one_line(error))}", file=sys.stderr)
         return 2
     except MemoryError as error:
         print(
@@ -129,6 +153,18 @@ def run_command(command: Callable[[Sequence[str] | None], None], argv: Sequence[
         )
         return 2
     return 0
+
+
+# Parameters by the names of the flags that set them; `step`, `size` and their like are the same in both.
+_FLAG_OF = {"n_words": "--vocab-size", "random_state": "--seed", "n_neighbors": "--k", "n_jobs": "--jobs"} | {
+    name: f"--{name.replace('_', '-')}" for name in ("bin_size", "vocab_step", "max_side", "zero_mean")
+}
+
+
+def _with_flags(message: str) -> str:
+    """A message of the library as the command line says it; what may be part of a path stays."""
+    names = rf"(?<![\w/.-])({'|'.join(_FLAG_OF)})(?![\w/.-])"
+    return re.sub(names, lambda found: _FLAG_OF[found[0]], message)
 
 
 def one_line(error: Exception) -> str:

@@ -41,6 +41,8 @@ def load_data(
         raise ValueError("--data and --dataset exclude each other: give one of them")
     folder, name, note = _choose(data, dataset)
     found = SceneDataset.from_folder(folder, split=split, random_state=seed, name=name)
+    if found.drawn:
+        note += f", split {found.drawn[0]:g} with seed {found.drawn[1]}"
     if lite:
         found = found.lite(LITE_IMAGES)
         note += f", only {LITE_IMAGES} + {LITE_IMAGES} images a class (--lite)"

@@ -6,18 +6,28 @@ import io
 import json
 import sys
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Protocol
 
 import numpy as np
 
 from classifiers import KNNClassifier
+from experiments.data import PROJECT
 from features import BagOfWords, TinyImage, Vocabulary
 from scenes.files import atomic_path, read_npz
 from scenes.reading import SUFFIXES, UnreadableImage, read_pixels
 
 SHOWN_CLASSES = 3
+
+# Trained models that come with the project.
+WEIGHTS = PROJECT / "weights"
+
+CLASSICAL_FILE, NETWORK_FILE = "model.npz", "model.safetensors"
+
+# What torch writes; some of these are zip files with a pickle inside.
+_PICKLES = (".pt", ".pth", ".ckpt", ".pkl", ".pickle")
 
 # What of a run's configuration its vectors depend on.
 TINY_OPTIONS = ("size", "resample", "norm", "zero_mean", "crop", "max_side", "resize")
@@ -26,10 +36,19 @@ BAG_OPTIONS = ("step", "bin_size", "window", "dtype", "norm", "backend", "max_si
 
 @dataclass(frozen=True)
 class Answer:
-    """One image: its name, and class names with their share of the vote, best first."""
+    """One image: its name, and class names with share of the vote or probability, best first."""
 
     filename: str
     ranked: tuple[tuple[str, float], ...]
+
+
+class Model(Protocol):
+    """What a saved run can do."""
+
+    def predict(
+        self, images: Mapping[str, Path], *, skip_unreadable: bool = False, n_jobs: int | None = None
+    ) -> list[Answer]:
+        """An answer for each image, in order. Unreadable ones raise, or are skipped and said so."""
 
 
 @dataclass(frozen=True)
@@ -48,13 +67,10 @@ class ClassicalModel:
             try:
                 read_pixels(path)
             except UnreadableImage as error:
-                if not skip_unreadable:
-                    raise
-                print(f"skipped: {error}", file=sys.stderr)
+                skip_or_raise(error, skip_unreadable)
             else:
                 readable[name] = path
-        if not readable:
-            raise ValueError("no readable image left: give others")
+        check_any_left(readable)
         knn = self.classifier.set_params(n_jobs=n_jobs)
         vectors = self.extractor.set_params(n_jobs=n_jobs).transform(list(readable.values()))
         nearest = knn.kneighbors(vectors, len(knn.X_))[1]
@@ -72,20 +88,78 @@ class ClassicalModel:
         return tuple((str(self.classifier.classes_[c]), float(shares[c])) for c in order[:SHOWN_CLASSES])
 
 
-def load_model(path: Path) -> ClassicalModel:
-    """The model in a run folder or in a ``model.npz``.
+def skip_or_raise(error: UnreadableImage, skip_unreadable: bool) -> None:
+    """Say that an image is left out, or raise the error again."""
+    if not skip_unreadable:
+        raise error
+    print(f"skipped: {error}", file=sys.stderr)
+
+
+def check_any_left(readable: Collection) -> None:
+    """ValueError where every image was left out."""
+    if not readable:
+        raise ValueError("no readable image left: give others")
+
+
+def find_model(model: str | Path) -> Path:
+    """The file of a model: of a run folder, the file itself, or of a name in ``weights/``.
 
     Raises
     ------
     FileNotFoundError, ValueError
-        No such file; a folder of several runs; a file that holds no model of this project.
+        No such file; a folder of several runs.
     """
+    path = Path(model)
+    if not path.exists() and path.name == str(model):
+        named = (WEIGHTS / f"{path}.safetensors", WEIGHTS / path)
+        path = next((other for other in named if other.exists()), path)
     if path.is_dir():
-        if (path / "table.csv").is_file() and not (path / "model.npz").exists():
+        if (path / "table.csv").is_file() and not (path / "result.json").exists():
             raise ValueError(f"{path} holds several runs: give one of the folders in it")
-        path = path / "model.npz"
+        inside = [path / name for name in (CLASSICAL_FILE, NETWORK_FILE) if (path / name).is_file()]
+        if len(inside) > 1:
+            raise ValueError(f"{path} holds two models: give {inside[0].name} or {inside[1].name} in it")
+        path = inside[0] if inside else path / CLASSICAL_FILE
     if not path.is_file():
-        raise FileNotFoundError(f"{path}: no such model: give a run folder or a model.npz")
+        there = sorted(found.stem for found in WEIGHTS.glob("*.safetensors"))
+        names = f" ({', '.join(there)})" if there else ""
+        raise FileNotFoundError(
+            f"{path}: no such model: give a run folder, a model file or a name in weights/{names}"
+        )
+    return path
+
+
+def load_model(model: str | Path, *, device: str | None = None) -> Model:
+    """The model that `find_model` finds, ready to predict; torch is imported for networks only.
+
+    Parameters
+    ----------
+    model : path or name
+    device : str, optional
+        Where a network computes: ``cpu``, ``cuda``, ``cuda:1`` or ``mps``.
+
+    Raises
+    ------
+    FileNotFoundError, ValueError
+        No such file; a folder of several runs; a file that holds no model of this project; a network
+        where torch is missing; a device that is not there, or for a model that is no network.
+    """
+    path = find_model(model)
+    if path.suffix == ".safetensors":
+        try:
+            from experiments.network_prediction import load_network
+        except ModuleNotFoundError as error:
+            raise ValueError(
+                f"{error.name} is missing: networks need `make install-all`, see README.md"
+            ) from None
+        return load_network(path, device)
+    if path.suffix.lower() in _PICKLES:
+        raise ValueError(
+            f"{path}: a pickle, which could run anything, is never opened: convert it to safetensors "
+            "where it is trusted"
+        )
+    if device is not None:
+        raise ValueError(f"{path} is no network: leave --device out")
     arrays = read_npz(path)
     try:
         return _classical(path, arrays)
@@ -132,11 +206,11 @@ def find_images(arguments: Sequence[str]) -> dict[str, Path]:
 
 
 def prediction_table(answers: Sequence[Answer]) -> list[str]:
-    """Lines for the screen: the name, then class and share of the vote, best first."""
+    """Lines for the screen: the name, then class and share of the vote or probability, best first."""
     width = max(len(answer.filename) for answer in answers)
     return [
-        f"{_printable(answer.filename):<{width}}  "
-        + "  ".join(f"{_printable(name)} {share:.2f}" for name, share in answer.ranked)
+        f"{printable(answer.filename):<{width}}  "
+        + "  ".join(f"{printable(name)} {share:.2f}" for name, share in answer.ranked)
         for answer in answers
     ]
 
@@ -172,6 +246,6 @@ def _is_hidden(relative: Path) -> bool:
     return any(part.startswith(".") for part in relative.parts)
 
 
-def _printable(name: str) -> str:
+def printable(name: str) -> str:
     """A file's name without what could break a line or a terminal."""
     return "".join(letter if letter.isprintable() else "?" for letter in name)

@@ -5,6 +5,7 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 
 from experiments.tables import KS, Row, read_rows
+from scenes.dataset import committed_fingerprint
 
 MARKED = re.compile(r"(<!-- table: ([a-z0-9-]+) -->\n)(.*?)(<!-- end -->)", re.DOTALL)
 
@@ -28,10 +29,10 @@ def filled(text: str, results: Path) -> str:
 
 
 class Results:
-    """The rows that count, found by experiment, setting and metric, for one data set."""
+    """The rows that count, found by experiment, setting and metric, for one committed data set."""
 
     def __init__(self, folder: Path, dataset: str = "scene15"):
-        self._folder, self._dataset = folder, dataset
+        self._folder, self._fingerprint = folder, committed_fingerprint(dataset)["test"]
 
     def row(self, experiment: str, setting: str, metric: str = "accuracy") -> Row:
         """The last row with this setting and metric."""
@@ -40,9 +41,17 @@ class Results:
                 return row
         raise ValueError(f"{experiment} has no row {setting!r}: run python scripts/reproduce.py {experiment}")
 
+    def last(self, experiment: str, setting: str) -> Row | None:
+        """The last finished accuracy of a setting, on any images."""
+        rows = read_rows(self._folder / f"{experiment}.csv")
+        wanted = (setting, "accuracy", "done")
+        found = [row for row in rows if (row.setting, row.metric, row.status) == wanted]
+        return found[-1] if found else None
+
     def rows(self, experiment: str) -> list[Row]:
-        """All rows of an experiment on the data set."""
-        return [row for row in read_rows(self._folder / f"{experiment}.csv") if row.dataset == self._dataset]
+        """All rows of an experiment on the images of the data set, whatever they were called."""
+        rows = read_rows(self._folder / f"{experiment}.csv")
+        return [row for row in rows if row.fingerprint == self._fingerprint]
 
     def settings(self, experiment: str, metric: str = "accuracy") -> list[str]:
         """The settings an experiment has accuracies of, in order."""
@@ -71,21 +80,21 @@ def _over_k(results: Results) -> list[list[str]]:
 
 
 def _over_step(results: Results) -> list[list[str]]:
-    lines = [["step", "reported", "measured", "descriptors an image", "seconds"]]
+    lines = [["step", "reported", "measured", "seeds", "descriptors an image", "seconds"]]
     for setting in results.settings("r1-bow-step"):
         row = results.row("r1-bow-step", setting)
         count = results.row("r1-bow-step", setting, "descriptors per image")
-        lines.append(
-            [setting.split("=")[1], row.reported, _figure(row), f"{float(count.measured):,.0f}", row.seconds]
-        )
+        per_image = f"{float(count.measured):,.0f}"
+        step = setting.split("=")[1]
+        lines.append([step, row.reported, _figure(row), row.n_seeds, per_image, row.seconds])
     return lines
 
 
 def _over_words(results: Results) -> list[list[str]]:
-    lines = [["words", "measured", "seconds"]]
+    lines = [["words", "measured", "seeds", "seconds"]]
     for setting in results.settings("r1-bow-words"):
         row = results.row("r1-bow-words", setting)
-        lines.append([setting.split("=")[1], _figure(row), row.seconds])
+        lines.append([setting.split("=")[1], _figure(row), row.n_seeds, row.seconds])
     return lines
 
 
@@ -106,6 +115,27 @@ def _errors(results: Results) -> list[list[str]]:
     return lines
 
 
+# The networks that README shows: experiment, setting, and what the row is called.
+_NETWORKS = (
+    ("fastnet", "fastnet, 6 views", "`fastnet`, six test-time views"),
+    ("fastnet", "fastnet, 1 view", "`fastnet`, the image alone"),
+    ("r2-lenet", "lenet_modern", "`lenet_modern` (R2)"),
+    ("r4-digits", "10 classes", "`mnist_conv3` (R4), ten digits"),
+    ("r4-merged", "4 classes", "`mnist_conv3` (R4), four merged classes"),
+)
+
+
+def _networks(results: Results) -> list[list[str]]:
+    lines = [["network", "set", "held-out accuracy", "images", "training seconds"]]
+    for experiment, setting, name in _NETWORKS:
+        row = results.last(experiment, setting)
+        if row is None:
+            lines.append([name, "", "owed", "", ""])
+        else:
+            lines.append([name, row.dataset, row.measured, f"{int(row.n_test):,}", row.seconds])
+    return lines
+
+
 TABLES: dict[str, Callable[[Results], list[list[str]]]] = {
     "summary": _summary,
     "k": _over_k,
@@ -113,6 +143,7 @@ TABLES: dict[str, Callable[[Results], list[list[str]]]] = {
     "words": _over_words,
     "norms": _norms,
     "errors": _errors,
+    "networks": _networks,
 }
 
 

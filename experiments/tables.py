@@ -4,10 +4,11 @@ import csv
 import statistics
 import subprocess
 from collections import Counter
-from collections.abc import Callable, Iterable, Iterator, Sequence
-from dataclasses import asdict, dataclass, fields
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence, Sized
+from dataclasses import asdict, dataclass, fields, replace
 from datetime import UTC, datetime
 from pathlib import Path
+from typing import Protocol
 
 import numpy as np
 from joblib import effective_n_jobs
@@ -16,6 +17,7 @@ from sklearn.svm import LinearSVC
 
 from experiments.classical import Encoded, Voting, bag_vectors, classify, combinations, tiny_vectors
 from experiments.data import PROJECT
+from experiments.expected import known_set
 from experiments.tuning import tune_tiny
 from features import BagOfWords, TinyImage
 from reports import INDOOR, RunRecord, block_error_share, build_result
@@ -31,6 +33,9 @@ KS = tuple(range(1, 11))
 R1_TINY_K = (0.2233, 0.1787, 0.1887, 0.2047, 0.2020, 0.1980, 0.2000, 0.2033, 0.1980, 0.2020)
 R1_BOW_K = (0.5933, 0.5780, 0.5820, 0.5920, 0.5927, 0.5947, 0.6013, 0.6120, 0.6033, 0.5973)
 R1_BOW_STEP = {1: 0.6120, 3: 0.5833, 5: 0.5453}
+
+# How the reason of a training begins whose loss was no number: it failed, and is a result.
+DIVERGED = "diverged in epoch"
 
 
 @dataclass(frozen=True)
@@ -78,20 +83,40 @@ class Measured:
     seeds: tuple[int, ...] = ()
 
 
+class ImageSet(Protocol):
+    """What a row says of the images it was measured on."""
+
+    @property
+    def name(self) -> str: ...
+    @property
+    def fingerprint(self) -> Mapping[str, str]: ...
+    @property
+    def test(self) -> Sized: ...
+
+
 class Ledger:
     """The rows of one experiment: read, asked for, appended as they are made."""
 
     def __init__(
-        self, path: Path, experiment: str, dataset: SceneDataset, command: Sequence[str], n_jobs: int | None
+        self,
+        path: Path,
+        experiment: str,
+        dataset: ImageSet,
+        command: Sequence[str],
+        n_jobs: int | None,
+        *,
+        report: str = "R1",
+        hardware: str | None = None,
     ):
         self.path, self.experiment, self.dataset = path, experiment, dataset
         self.rows = read_rows(path)
-        threads = effective_n_jobs(n_jobs or -1)
+        if hardware is None:
+            threads = effective_n_jobs(n_jobs or -1)
+            hardware = f"{environment(threads)['hardware']}, {threads} threads"
         self._common = {
-            "report": "R1", "dataset": dataset.name, "fingerprint": dataset.fingerprint["test"],
-            "n_test": str(len(dataset.test)),
-            "hardware": f"{environment(threads)['hardware']}, {threads} threads",
-            "command": " ".join(command), "commit": commit(),
+            "experiment": experiment, "report": report, "dataset": dataset.name,
+            "fingerprint": dataset.fingerprint["test"], "n_test": str(len(dataset.test)),
+            "hardware": hardware, "command": " ".join(command), "commit": commit(),
         }  # fmt: skip
 
     def fill(self, measurements: Iterable[Measured]) -> None:
@@ -99,40 +124,54 @@ class Ledger:
         try:
             found = list(measurements)
         except (ValueError, OSError) as error:
-            self._append(Row(
-                experiment=self.experiment, setting="all", metric="accuracy", seeds="", reported="",
-                measured="", n_seeds="", spread="", seconds="", date=f"{datetime.now(UTC):%Y-%m-%d}",
-                status="failed", reason=" ".join(str(error).split()), **self._common,
-            ))  # fmt: skip
+            self.fail("all", str(error))
             raise
-        for measured in found:
-            self.add(measured)
+        self._append(*map(self._row, found))
 
     def add(self, found: Measured) -> Row:
         """Append a row and write the file."""
+        return self._append(self._row(found))
+
+    def fail(
+        self, setting: str, reason: str, accuracy: float | None = None, seeds: tuple[int, ...] = ()
+    ) -> Row:
+        """Append a row that says why a setting has no result, with the accuracy it had come to, if any."""
+        return self._append(Row(
+            setting=setting, metric="accuracy", seeds=" ".join(map(str, seeds)), reported="",
+            measured=_number(accuracy), n_seeds="", spread="", seconds="",
+            date=f"{datetime.now(UTC):%Y-%m-%d}", status="failed", reason=" ".join(reason.split()),
+            **self._common,
+        ))  # fmt: skip
+
+    def _row(self, found: Measured) -> Row:
         spread = statistics.stdev(found.values) if len(found.values) > 1 else None
-        row = Row(
-            experiment=self.experiment, setting=found.setting, metric=found.metric,
+        return Row(
+            setting=found.setting, metric=found.metric,
             seeds=" ".join(map(str, found.seeds)), reported=_number(found.reported),
             measured=_number(statistics.mean(found.values)), n_seeds=str(len(found.values)),
             spread=_number(spread), seconds=_number(found.seconds, 1),
             date=f"{datetime.now(UTC):%Y-%m-%d}", **self._common,
         )  # fmt: skip
-        return self._append(row)
 
-    def _append(self, row: Row) -> Row:
-        self.rows.append(row)
+    def _append(self, *rows: Row) -> Row:
+        self.rows += rows
         write_rows(self.path, self.rows)
-        return row
+        return self.rows[-1]
 
     def latest(self) -> list[Row]:
-        """The row of each key that counts, in the order of first appearance."""
-        return list({row.key: row for row in self.rows}.values())
+        """The row of each key that counts for this very data set, in the order of first appearance."""
+        return list({row.key: row for row in self._own()}.values())
 
-    def has_done(self) -> bool:
-        """Whether the rows for this very data set stand there, made after any that failed."""
-        own = [row for row in self.rows if row.fingerprint == self._common["fingerprint"]]
-        return bool(own) and own[-1].status == "done"
+    def has_done(self, setting: str | None = None) -> bool:
+        """Whether rows for this very data set stand there, of this setting, made after any that failed.
+
+        A training that diverged would do so again: it counts as done.
+        """
+        own = [row for row in self._own() if setting in (None, row.setting)]
+        return bool(own) and (own[-1].status == "done" or own[-1].reason.startswith(DIVERGED))
+
+    def _own(self) -> list[Row]:
+        return [row for row in self.rows if row.fingerprint == self._common["fingerprint"]]
 
 
 def read_rows(path: Path) -> list[Row]:
@@ -156,7 +195,7 @@ def write_rows(path: Path, rows: Iterable[Row]) -> None:
 
 
 def commit() -> str:
-    """The commit of this project, ``-dirty`` where anything but results differs from it."""
+    """The commit of this project, ``-dirty`` where a tracked file but results and pages differs from it."""
 
     def git(*arguments: str) -> str:
         done = subprocess.run(
@@ -165,7 +204,8 @@ def commit() -> str:
         return done.stdout.strip()
 
     head = git("rev-parse", "--short=12", "HEAD")
-    changed = git("status", "--porcelain", "--", ".", ":!results", ":!README.md", ":!docs")
+    elsewhere = (".", ":!results", ":!README.md", ":!docs")
+    changed = git("status", "--porcelain", "--untracked-files=no", "--", *elsewhere)
     return f"{head or 'unknown'}{'-dirty' if changed else ''}"
 
 
@@ -264,6 +304,15 @@ EXPERIMENTS: dict[str, Callable[[SceneDataset, int | None, bool], Iterator[Measu
     "r1-bow-words": bow_words,
     "r1-bow-svm": bow_svm,
 }
+
+
+def measurements(
+    experiment: str, dataset: SceneDataset, n_jobs: int | None, fresh: bool
+) -> Iterator[Measured]:
+    """What an experiment measures; R1's figures stand beside it only where the images are R1's."""
+    same_images = known_set(dataset) == "scene15"
+    for found in EXPERIMENTS[experiment](dataset, n_jobs, fresh):
+        yield found if same_images else replace(found, reported=None)
 
 
 def _bags(dataset, n_jobs, fresh, norm="none", **grid) -> Iterator[Encoded]:

@@ -3,6 +3,7 @@
 import errno
 import os
 import statistics
+import textwrap
 from collections import defaultdict
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -42,6 +43,11 @@ def check_request(dataset: SceneDataset, several: Mapping[str, Sequence], runs_d
     for value in several["k"]:
         if value < 1 or value > len(dataset.train):
             raise ValueError(f"--k is {value}: give 1 to {len(dataset.train)}, the number of training images")
+    check_writable(runs_dir)
+
+
+def check_writable(runs_dir: Path) -> None:
+    """OSError, before any work is done, for an output folder that cannot be made or written to."""
     folder = Path(runs_dir).absolute()
     while not folder.exists():
         folder = folder.parent
@@ -66,7 +72,7 @@ def present(outcomes: Sequence[Outcome], several: Mapping[str, Sequence], runs_d
         rows = [_table_row(run, outcome) for run, outcome in zip(names, outcomes, strict=True)]
         records = {run: outcome.record for run, outcome in zip(names, outcomes, strict=True)}
         folder = write_table_run(runs_dir, name, rows, records)
-        print("\n" + "\n".join(_screen_table(outcomes, varied)))
+        print("\n" + "\n".join([*_screen_table(outcomes, varied), *_issues(outcomes, names)]))
     print(folder)
     return folder
 
@@ -100,6 +106,22 @@ def _seed_summary(outcomes: Sequence[Outcome], varied: Sequence[str]) -> list[st
             [*key, f"{statistics.mean(values):.4f}", f"{statistics.stdev(values):.4f}", str(len(values))]
         )
     return aligned(lines)
+
+
+def _issues(outcomes: Sequence[Outcome], names: Sequence[str]) -> list[str]:
+    """A line for each check that found an issue: in how many settings, and where it is read in full."""
+    found: dict[str, list[tuple[str, str]]] = defaultdict(list)
+    for outcome, run in zip(outcomes, names, strict=True):
+        for row in outcome.record.diagnoses:
+            if row["state"] == "issue":
+                found[row["code"]].append((run, row["text"]))
+    lines = []
+    for code, cases in sorted(found.items()):
+        run, text = cases[0]
+        where = "all settings" if len(cases) == len(outcomes) else f"{len(cases)} of {len(outcomes)} settings"
+        short = textwrap.shorten(text, 80, placeholder=" ...")
+        lines.append(f"{code} in {where}: {short} ({run}/report.txt)")
+    return ["", *lines] if lines else []
 
 
 def _table_row(run: str, outcome: Outcome) -> dict:

@@ -4,9 +4,10 @@ from collections.abc import Callable, Iterator, Sequence
 from numbers import Integral
 
 import numpy as np
-from joblib import Parallel, delayed
 from threadpoolctl import threadpool_limits
 from tqdm import tqdm
+
+from scenes.threads import in_threads
 
 
 def image_pair(name: str, value) -> tuple[int, int]:
@@ -33,9 +34,7 @@ def parallel_rows(
     if isinstance(images, (str, bytes)) or (isinstance(images, np.ndarray) and images.ndim not in (3, 4)):
         raise ValueError("images is a sequence of paths or arrays, not a single one: wrap it in a list")
     with threadpool_limits(limits=1, user_api="blas"):
-        results = Parallel(
-            n_jobs=n_jobs or -1, prefer="threads", return_as="generator", pre_dispatch="2*n_jobs"
-        )(delayed(encode)(image) for image in images)
+        results = in_threads(encode, images, n_jobs)
         yield from tqdm(
             results, total=len(images), desc=description, unit=" images", disable=None, leave=False
         )

@@ -1,5 +1,6 @@
 """Predictions in, what people look at out: figures, run folders, pictures, diagnoses."""
 
+from reports import _quiet_matplotlib  # noqa: F401 - comes before the files that draw
 from reports.diagnoses import Facts, diagnose
 from reports.environment import environment, peak_memory_bytes  # hides the file of the same name
 from reports.figures import confusion_figure, confusion_pair_figure

@@ -96,7 +96,7 @@ def same_images_in_train_and_test(facts: Facts) -> dict:
         None if facts.duplicates_train_test is None else [_group(g) for g in facts.duplicates_train_test],
         _GROUPS,
         "with members in both the training and the test part",
-        "remove them from one side, or split the folder again with --split, which keeps them together",
+        "remove them from one side",
         "training and test images were not compared",
     )
 
@@ -126,7 +126,7 @@ def below_expected_range(facts: Facts) -> dict:
     """SB003: less than the method reaches on this data set elsewhere."""
     confusion = _predictions(facts)
     if confusion is None or facts.expected is None or facts.dataset not in KNOWN_DATASETS:
-        return _not_applicable("SB003", "no expected range is known for this method on these data")
+        return _not_applicable("SB003", "no expected range is known for these data, method and settings")
     low, high = facts.expected
     correct, n = _hits(confusion)
     measured = f"accuracy {correct / n:.4f}, expected on {facts.dataset}: {low:.4f} to {high:.4f}"

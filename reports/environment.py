@@ -27,6 +27,7 @@ _PACKAGES = {
         "opencv-contrib-python-headless",
         "opencv-contrib-python",
     ),
+    "torch": ("torch",),
     "scenebench": ("scenebench",),
 }
 

@@ -23,7 +23,7 @@ from matplotlib.figure import Figure
 from reports.metrics import SCENE15_ORDER, SCENE15_SHORT
 from scenes.files import atomic_path
 
-_STYLE = {
+STYLE = {
     "svg.hashsalt": "scenebench",
     "font.size": 9,
     "axes.linewidth": 0.6,
@@ -73,14 +73,14 @@ def confusion_figure(
     -----
     matplotlib's style is set while drawing, for the whole process: draw from one thread at a time.
     """
-    with matplotlib.style.context(["default", _STYLE]):
+    with matplotlib.style.context(["default", STYLE]):
         counts, names = _arranged(confusion, classes)
         side = len(names) * _cell_size(len(names))
         figure = Figure(figsize=(side, side))
         axes = figure.add_axes((0, 0, 1, 1))
         mesh = _draw(axes, counts, names, _headline(title, accuracy))
         _add_scale(figure, mesh, axes, len(names))
-        return _save(figure, out_stem)
+        return save_figure(figure, out_stem)
 
 
 def confusion_pair_figure(
@@ -103,7 +103,7 @@ def confusion_pair_figure(
     """
     if not len(confusions) == len(accuracies) == len(titles) == 2:
         raise ValueError("a pair needs two matrices, two accuracies and two titles")
-    with matplotlib.style.context(["default", _STYLE]):
+    with matplotlib.style.context(["default", STYLE]):
         arranged = [_arranged(confusion, classes) for confusion in confusions]
         names = arranged[0][1]
         side, gap = len(names) * _cell_size(len(names)), 0.2 + _name_length(names)
@@ -114,7 +114,7 @@ def confusion_pair_figure(
             mesh = _draw(axes, counts, names, _headline(title, accuracy))
         panels[1].set_ylabel("")
         _add_scale(figure, mesh, panels[1], len(classes))
-        return _save(figure, out_stem)
+        return save_figure(figure, out_stem)
 
 
 def _arranged(confusion: np.ndarray, classes: Sequence[str]) -> tuple[np.ndarray, list[str]]:
@@ -231,7 +231,7 @@ def _add_scale(figure: Figure, mesh: QuadMesh, axes: Axes, n: int) -> None:
     scale.outline.set_linewidth(0.6)
 
 
-def _save(figure: Figure, out_stem: str | os.PathLike) -> tuple[Path, Path]:
+def save_figure(figure: Figure, out_stem: str | os.PathLike) -> tuple[Path, Path]:
     """Write the figure, grown to hold the names and titles that stand outside its matrices."""
     FigureCanvasAgg(figure)
     written = []

@@ -5,8 +5,9 @@ from __future__ import annotations
 import json
 import os
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
+from pathlib import Path
 
 import numpy as np
 
@@ -50,7 +51,8 @@ class RunRecord:
     selection : str, default="none"
         What was chosen on which images.
     model : mapping
-        ``parameters`` and ``macs``, 0 if not given. ``file_bytes`` is filled in from `model_arrays`.
+        ``parameters`` and ``macs``, 0 if not given. ``file_bytes`` is filled in from `model_arrays` or from a
+        ``model.safetensors`` among `extra_files`.
     leaks : mapping
         Groups of identical images: ``train_test``, ``within``, ``across_classes``, empty if not given.
     diagnoses : sequence of dict
@@ -65,6 +67,9 @@ class RunRecord:
         Lines that state the range to expect of the method.
     extra : mapping
         Further keys of ``result.json``.
+    extra_files : mapping of str to callable
+        Further files of the folder: each callable is given the path to write. A name without a suffix is a
+        stem, whose callable writes one or more files.
     """
 
     name: str
@@ -88,6 +93,7 @@ class RunRecord:
     model_arrays: Mapping | None = None
     expected: Sequence[str] = ()
     extra: Mapping = field(default_factory=dict)
+    extra_files: Mapping[str, Callable[[Path], object]] = field(default_factory=dict)
 
 
 def build_result(record: RunRecord, model_bytes: int = 0) -> dict:

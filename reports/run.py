@@ -6,7 +6,8 @@
         result.json                    figures, settings, data, diagnoses, timings, environment
         predictions.csv  scores.npz    what was predicted for each test image
         confusion.png  confusion.svg  report.txt
-        model.npz                      what predicting again needs (where there is such a model)
+        model.npz                      what predicting again needs (where there is such a model); of a
+                                       network model.safetensors, and metrics.csv, layers.csv, curves.*
 
 Equal inputs give equal bytes, but for ``command``, ``timings`` and ``environment`` in ``result.json`` and the
 marked block of ``report.txt``. Several settings of one call share a folder: ``table.csv`` and one complete
@@ -149,7 +150,7 @@ def read_run(folder: str | os.PathLike) -> Run:
     """
     folder = Path(folder)
     if (folder / "table.csv").is_file() and not (folder / "result.json").exists():
-        raise ValueError(f"{folder} holds several runs: give one of the folders in it, or use read_table_run")
+        raise ValueError(f"{folder} holds several runs: give one of {_named_runs(folder)} in it")
     result = read_result(folder / "result.json")
     classes = tuple(result["classes"])
     rows = read_csv(folder / "predictions.csv", PREDICTION_COLUMNS)
@@ -164,6 +165,12 @@ def read_run(folder: str | os.PathLike) -> Run:
     )
     _check_run(run)
     return run
+
+
+def _named_runs(folder: Path) -> str:
+    """The names of the first run folders in a folder, and how many more there are."""
+    names = sorted(path.parent.name for path in folder.glob("*/result.json"))
+    return ", ".join(names[:3]) + (f" and {len(names) - 3} more" if len(names) > 3 else "")
 
 
 def read_table_run(folder: str | os.PathLike) -> tuple[list[dict[str, str]], dict[str, Run]]:
@@ -198,6 +205,10 @@ def _write_files(folder: Path, record: RunRecord) -> None:
     if record.model_arrays is not None:
         write_npz(folder / "model.npz", record.model_arrays)
         model_bytes = (folder / "model.npz").stat().st_size
+    for name, write in record.extra_files.items():
+        write(folder / name)
+    if (folder / "model.safetensors").exists():
+        model_bytes = (folder / "model.safetensors").stat().st_size
     result = build_result(record, model_bytes)
     _write_predictions(folder, record)
     confusion_figure(

@@ -9,10 +9,10 @@ from dataclasses import dataclass, field, replace
 from importlib import resources
 from pathlib import Path
 
-from joblib import Parallel, delayed
 from tqdm import tqdm
 
 from scenes.reading import SUFFIXES, UnreadableImage, pixel_hash, read_pixels
+from scenes.threads import in_threads
 
 
 @dataclass(frozen=True)
@@ -63,6 +63,8 @@ class SceneDataset:
     train, test : Part
     skipped : tuple of str
         Unreadable images left out by `scan`, as ``train/Kitchen/a.jpg``.
+    drawn : (float, int) or None
+        Share and seed of the split, where it was drawn and not laid out in folders.
     """
 
     name: str
@@ -71,6 +73,7 @@ class SceneDataset:
     test: Part
     skipped: tuple[str, ...] = ()
     scans: dict[str, Scan] = field(default_factory=dict, repr=False, compare=False)
+    drawn: tuple[float, int] | None = None
 
     @classmethod
     def from_folder(
@@ -100,6 +103,7 @@ class SceneDataset:
         if not root.is_dir():
             raise FileNotFoundError(f"{root}: no such folder: check the path given to --data")
         name = name or root.resolve().name
+        drawn = None
         laid_out = (root / "train").is_dir() or (root / "test").is_dir()
         if laid_out and isinstance(split, (int, float)):
             raise ValueError(f"{root} holds train/ and test/ already: leave --split out")
@@ -109,8 +113,9 @@ class SceneDataset:
         else:
             whole = _read_part(root)
             _check_classes(root, whole, whole)
-            train, test = _draw_split(whole, 0.5 if split is None else float(split), random_state)
-        return cls(name, tuple(sorted(set(train.labels))), train, test)
+            drawn = (0.5 if split is None else float(split), random_state)
+            train, test = _draw_split(whole, *drawn)
+        return cls(name, tuple(sorted(set(train.labels))), train, test, drawn=drawn)
 
     def lite(self, per_class: int) -> "SceneDataset":
         """The first `per_class` images of each class in both parts, for a quick look."""
@@ -268,9 +273,7 @@ def _look(path: Path) -> tuple[str, tuple[int, int], bool] | UnreadableImage:
 
 def _scan(which: str, part: Part, skip_unreadable: bool, n_jobs: int | None) -> tuple[Part, Scan]:
     keep, hashes, shapes, flat, unreadable = [], [], [], [], []
-    looks = Parallel(n_jobs=n_jobs or -1, prefer="threads", return_as="generator")(
-        delayed(_look)(path) for path in part.paths
-    )
+    looks = in_threads(_look, part.paths, n_jobs)
     for i, look in enumerate(progress(looks, total=len(part), description=f"reading {which}")):
         if isinstance(look, UnreadableImage):
             if not skip_unreadable:

@@ -11,7 +11,7 @@ PROJECT = Path(__file__).resolve().parents[1]
 
 try:
     from experiments.classical import VOCABULARY_SETTINGS, display_path, make_vocabulary
-    from experiments.commands import CommandParser, run_command
+    from experiments.commands import CommandParser, at_least_1, run_command
     from experiments.data import load_data
     from experiments.store import keep_vocabulary
     from features import BagOfWords
@@ -36,8 +36,8 @@ def _main(argv: Sequence[str] | None) -> None:
             "max_side": bag.max_side, "resize": bag.resize, "seed": bag.random_state, "jobs": bag.n_jobs,
         }
     )  # fmt: skip
-    parser.add_argument("--descriptors-per-image", type=int, default=bag.descriptors_per_image, metavar="N",
-                        help="descriptors sampled from each training image")  # fmt: skip
+    parser.add_argument("--descriptors-per-image", type=at_least_1, default=bag.descriptors_per_image,
+                        metavar="N", help="descriptors sampled from each training image")  # fmt: skip
     parser.add_argument("--out", type=Path, default=Path("."), metavar="DIR", help="the folder to write to")
     args = parser.parse_args(argv)
 

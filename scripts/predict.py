@@ -1,7 +1,9 @@
 """Classify photographs with a saved run: a table with the top three classes of each image.
 
-IMAGE is a file, a folder (searched with its subfolders) or a glob pattern. Images are named by their
-path relative to the folder, files and patterns by their base names.
+MODEL is a run folder, the model file in one (model.npz, or model.safetensors of a network), or a name in
+weights/. IMAGE is a file, a folder (searched with its subfolders) or a glob pattern. Images are named by
+their path relative to the folder, files and patterns by their base names. Beside each class stands its
+share of the neighbours' vote or, of a network, its probability.
 """
 
 import sys
@@ -25,13 +27,16 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 def _main(argv: Sequence[str] | None) -> None:
     parser = CommandParser(__doc__)
-    parser.add_argument("--model", type=Path, required=True, help="a run folder, or the model.npz in one")
+    parser.add_argument("--model", required=True, help="a run folder, a model file or a name in weights/")
     parser.add_argument("images", nargs="+", metavar="IMAGE", help="a file, a folder or a glob pattern")
     parser.add_argument("--csv", type=Path, metavar="FILE", help="also write filename,label of each image")
+    parser.add_argument(
+        "--device", help="for networks: cpu, cuda, cuda:N or mps (default: cuda where there is one)"
+    )
     parser.add_flags({"jobs": None, "skip_unreadable": False})
     args = parser.parse_args(argv)
 
-    model = load_model(args.model)
+    model = load_model(args.model, device=args.device)
     images = find_images(args.images)
     answers = model.predict(images, skip_unreadable=args.skip_unreadable, n_jobs=args.jobs)
     print("\n".join(prediction_table(answers)))

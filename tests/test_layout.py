@@ -100,7 +100,9 @@ def test_nobody_but_the_tests_imports_scripts():
 def test_every_room_is_installed_and_scripts_and_tests_are_not():
     text = (PROJECT / "setup.cfg").read_text("utf-8")
     listed = re.search(r"^packages =\n((?: {4}\S+\n)+)", text, re.MULTILINE)[1].split()
-    assert sorted(listed) == sorted(ROOMS)
+    nested = [".".join(path.parent.relative_to(PROJECT).parts) for room in ROOMS
+              for path in (PROJECT / room).glob("*/__init__.py")]  # fmt: skip
+    assert sorted(listed) == sorted(ROOMS + nested)
 
 
 def test_tests_are_no_packages():
@@ -262,6 +264,21 @@ def test_nothing_that_classical_commands_need_imports_torch_or_pyplot(tmp_path):
         [sys.executable, "-c", code], capture_output=True, text=True, cwd=tmp_path, check=False
     )
     assert (done.returncode, done.stdout, done.stderr) == (0, "[]\n", "")
+
+
+def test_training_sets_the_allocator_before_torch_is_imported():
+    code = (
+        "import runpy, sys\n"
+        f"names = runpy.run_path({str(PROJECT / 'scripts' / 'train_cnn.py')!r})\n"
+        "assert 'torch' not in sys.modules\n"
+        "def check():\n"
+        "    print('torch' in sys.modules)\n"
+        "    raise KeyboardInterrupt\n"
+        "names['_main'].__globals__['keep_freed_memory'] = check\n"
+        "names['main'](['--list'])\n"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
+    assert (done.stdout, done.stderr) == ("False\n", "interrupted\n")
 
 
 def test_importing_moves_no_random_state_and_writes_nothing(tmp_path):

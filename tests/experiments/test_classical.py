@@ -155,6 +155,8 @@ def test_diagnoses_see_the_settings_the_leaks_and_the_pixels(small_folder):
         assert finding(record, code)["state"] == "issue", code
     assert finding(record, "SB012")["state"] == "not applicable"
     assert "train/bars/flat.png" in finding(record, "SB006")["text"]
+    assert "train/bars/image_0.png = test/checks/leak.png" in finding(record, "SB001")["text"]
+    assert "--split" not in finding(record, "SB001")["advice"]  # these parts are the user's own
     assert record.skipped == ["train/bars/broken.png"]
 
 

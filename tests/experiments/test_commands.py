@@ -7,7 +7,7 @@ import sys
 
 import pytest
 
-from experiments.commands import FLAGS, CommandParser, exponent, one_line, pair, run_command, seed
+from experiments.commands import FLAGS, CommandParser, one_line, run_command
 
 
 def command(error: BaseException | None = None):
@@ -92,31 +92,54 @@ def test_an_error_of_the_system_names_its_file_and_says_what_to_do(number, advic
     assert os.strerror(number) in line and advice in line and "None" not in line and "\n" not in line
 
 
-def test_a_pair_is_a_number_or_two():
-    assert (pair("3"), pair("3,5"), pair("3, 5")) == (3, (3, 5), (3, 5))
-    for text in ("", "3,", "1,2,3", "a", "1.5"):
-        with pytest.raises(ValueError):
-            pair(text)
+GOOD = [
+    ("step", "3", 3), ("step", "3,5", (3, 5)), ("step", "3, 5", (3, 5)), ("seed", "0", 0), ("seed", "17", 17),
+    ("p", "2", 2), ("p", "0.5", 0.5), ("jobs", "1", 1), ("max_side", "0", 0), ("split", "0.7", 0.7),
+    ("k", "-3", -3),  # which k will do depends on the images
+]  # fmt: skip
+PAIR = "give a whole number of at least 1, or two such as 2,3"
+SHARE = "give the share that trains, between 0 and 1"
+BAD = [
+    *[("step", text, PAIR) for text in ("", "3,", "1,2,3", "a", "1.5", "0", "-1", "1,0")],
+    *[("seed", text, "give a whole number of at least 0") for text in ("-1", "0.5", "")],
+    *[("p", text, "give a number above 0") for text in ("0", "-1", "nan", "inf", "two")],
+    *[("jobs", text, "give 1 or more") for text in ("0", "-1", "all")],
+    *[("split", text, SHARE) for text in ("0", "1", "nan", "half")],
+    ("max_side", "-1", "give a whole number of at least 0"), ("vocab_size", "0", "give 1 or more"),
+    ("resize", "0", "give 1 or more"), ("k", "many", "give a whole number"),
+]  # fmt: skip
 
 
-def test_a_seed_is_a_whole_number_of_at_least_0():
-    assert (seed("0"), seed("17")) == (0, 17)
-    for text in ("-1", "0.5", ""):
-        with pytest.raises(ValueError):
-            seed(text)
+def parsed(name, text):
+    parser = CommandParser("What it does.")
+    parser.add_flags({name: None})
+    return vars(parser.parse_args([f"--{name.replace('_', '-')}={text}"]))[name]
 
 
-def test_an_exponent_is_finite_and_above_0():
-    assert (exponent("2"), exponent("0.5")) == (2, 0.5)
-    for text in ("0", "-1", "nan", "inf", "two"):
-        with pytest.raises(ValueError):
-            exponent(text)
+@pytest.mark.parametrize(("name", "text", "value"), GOOD)
+def test_numbers_are_read(name, text, value):
+    assert parsed(name, text) == value
+
+
+@pytest.mark.parametrize(("name", "text", "advice"), BAD)
+def test_a_number_that_cannot_be_says_what_can(name, text, advice):
+    with pytest.raises(ValueError) as caught:
+        parsed(name, text)
+    assert str(caught.value) == f"--{name.replace('_', '-')} is {text}: {advice}"
+
+
+def test_parameters_of_the_library_are_shown_as_flags_and_paths_stay(capsys):
+    message = "/n_words/bin_size.npz: made with bin_size 4, not 3: ask for fewer n_words (n_words is 9)"
+    assert outcome(capsys, ValueError(message))[1] == (
+        "error: /n_words/bin_size.npz: made with --bin-size 4, not 3: "
+        "ask for fewer --vocab-size (--vocab-size is 9)\n"
+    )
 
 
 def test_errors_of_the_command_line_are_one_line_too():
     parser = CommandParser("What it does.")
     parser.add_flags({"k": 1})
-    for argv in (["--k", "many"], ["--unknown"], ["--k"]):
+    for argv in (["--k", "1", "2"], ["--unknown"], ["--k"]):
         with pytest.raises(ValueError, match=": see --help$"):
             parser.parse_args(argv)
 

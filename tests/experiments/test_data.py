@@ -117,6 +117,7 @@ def test_images_are_looked_at_once_and_unreadable_ones_refused_or_skipped(small_
 def test_share_and_seed_draw_the_split(small_folder):
     whole = small_folder / "train"
     dataset, note = load_data(whole, split=0.75)
-    assert "9 training and 3 test images of 3 classes" in note
+    assert note == f"data: {whole}, split 0.75 with seed 0: 9 training and 3 test images of 3 classes"
+    assert ", split 0.5 with seed 7: " in load_data(whole, seed=7)[1]
     names = {load_data(whole, split=0.75, seed=seed)[0].test.names for seed in range(6)}
     assert dataset.test.names in names and len(names) > 1

@@ -121,7 +121,7 @@ def test_predictions_are_written_whole_or_not_at_all(tmp_path):
 
 
 def test_a_path_that_is_no_model_is_named(tmp_path):
-    with pytest.raises(FileNotFoundError, match="no such model: give a run folder or a model.npz"):
+    with pytest.raises(FileNotFoundError, match="no such model: give a run folder, a model file"):
         load_model(tmp_path / "nowhere")
     (tmp_path / "words.npz").write_bytes(b"")
     with pytest.raises(ValueError, match=r"words\.npz: not an \.npz file"):

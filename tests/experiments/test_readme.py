@@ -2,16 +2,20 @@
 
 import pytest
 
-from experiments.readme import TABLES, filled
+from experiments.readme import TABLES, Results, filled
 from experiments.tables import HEADER
+from scenes.dataset import committed_fingerprint
+
+SCENE15 = committed_fingerprint("scene15")["test"]
 
 
-def write(folder, experiment, *rows):
+def write(folder, experiment, *rows, fingerprint=SCENE15):
     """A results table with rows of (setting, metric, reported, measured, spread, seconds)."""
     lines = [",".join(HEADER)]
     for setting, metric, reported, measured, spread, seconds in rows:
         cells = dict.fromkeys(HEADER, "") | {
-            "experiment": experiment, "dataset": "scene15", "setting": setting, "metric": metric,
+            "experiment": experiment, "dataset": "scene15", "fingerprint": fingerprint,
+            "setting": setting, "metric": metric,
             "reported": reported, "measured": measured, "spread": spread, "seconds": seconds, "n_seeds": "5",
         }  # fmt: skip
         lines.append(",".join(cells[name] for name in HEADER))
@@ -28,11 +32,16 @@ def test_a_table_is_made_of_the_last_row_of_each_setting(tmp_path):
     page = filled("before\n<!-- table: words -->\nold\n<!-- end -->\nafter\n", tmp_path)
     assert page == (
         "before\n<!-- table: words -->\n"
-        "| words | measured | seconds |\n|---|---|---|\n"
-        "| 10 | 0.3111 ± 0.0200 | 8.0 |\n| 25 | 0.4000 | 11.5 |\n"
+        "| words | measured | seeds | seconds |\n|---|---|---|---|\n"
+        "| 10 | 0.3111 ± 0.0200 | 5 | 8.0 |\n| 25 | 0.4000 | 5 | 11.5 |\n"
         "<!-- end -->\nafter\n"
     )
     assert filled(page, tmp_path) == page
+
+
+def test_rows_of_other_images_do_not_count_whatever_their_name(tmp_path):
+    write(tmp_path, "r1-bow-words", ("words=10", "accuracy", "", "0.9", "", "9.0"), fingerprint="0" * 64)
+    assert Results(tmp_path).rows("r1-bow-words") == []
 
 
 def test_an_unknown_table_is_named_with_those_there_are(tmp_path):

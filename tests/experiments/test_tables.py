@@ -1,11 +1,21 @@
 """Rows of the results tables: what they hold, when they count, and that experiments make them."""
 
 import statistics
+import subprocess
 
 import pytest
 
 from experiments.data import load_data
-from experiments.tables import EXPERIMENTS, HEADER, SEEDS, Ledger, Measured, read_rows
+from experiments.tables import (
+    EXPERIMENTS,
+    HEADER,
+    SEEDS,
+    Ledger,
+    Measured,
+    commit,
+    measurements,
+    read_rows,
+)
 
 FORMAT = (
     "experiment,report,setting,dataset,fingerprint,seeds,metric,reported,measured,n_test,n_seeds,spread,"
@@ -54,6 +64,42 @@ def test_an_experiment_is_done_for_its_own_images_only(dataset, small_folder, tm
     assert ledger(dataset, tmp_path).has_done()
     next((small_folder / "test" / "bars").iterdir()).unlink()
     assert not ledger(load_data(small_folder)[0], tmp_path).has_done()
+
+
+def test_two_data_sets_in_one_table_are_kept_and_shown_apart(dataset, small_folder, tmp_path):
+    first = ledger(dataset, tmp_path)
+    first.fill([Measured("k=1", "accuracy", (0.1,)), Measured("k=2", "accuracy", (0.2,))])
+    next((small_folder / "test" / "bars").iterdir()).unlink()
+    second = ledger(load_data(small_folder)[0], tmp_path)
+    assert second.dataset.name == dataset.name and second.latest() == []
+    second.add(Measured("k=1", "accuracy", (0.3,)))
+    assert [row.measured for row in second.latest()] == ["0.3000"]
+    assert [row.measured for row in ledger(dataset, tmp_path).latest()] == ["0.1000", "0.2000"]
+    assert len(read_rows(first.path)) == 3
+
+
+@pytest.mark.parametrize(("known", "reported"), [("scene15", 0.2233), ("synthetic", None), (None, None)])
+def test_what_was_reported_stands_beside_the_same_images_only(dataset, monkeypatch, known, reported):
+    monkeypatch.setattr("experiments.tables.known_set", lambda dataset: known)
+    found = next(measurements("r1-tiny-k", dataset, 1, False))
+    assert (found.setting, found.reported) == ("k=1", reported)
+
+
+def test_files_that_git_does_not_track_do_not_make_a_commit_dirty(tmp_path, monkeypatch):
+    def git(*arguments):
+        subprocess.run(["git", "-C", tmp_path, "-c", "user.name=a", "-c", "user.email=a@b", *arguments],
+                       check=True, capture_output=True)  # fmt: skip
+
+    (tmp_path / "file.py").write_text("1\n")
+    git("init")
+    git("add", ".")
+    git("commit", "-m", "first")
+    monkeypatch.setattr("experiments.tables.PROJECT", tmp_path)
+    (tmp_path / "mine.txt").write_text("notes\n")
+    clean = commit()
+    assert len(clean) == 12
+    (tmp_path / "file.py").write_text("2\n")
+    assert commit() == f"{clean}-dirty"
 
 
 def test_a_file_with_another_header_is_left_alone(dataset, tmp_path):

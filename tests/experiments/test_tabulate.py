@@ -49,6 +49,23 @@ def test_columns_are_as_wide_as_their_widest_cell():
     assert aligned([["k", "accuracy"], ["10", "0.5"]]) == [" k  accuracy", "10       0.5"]
 
 
+def test_issues_of_several_settings_are_said_once_each_below_the_table(dataset, tmp_path, capsys):
+    encoded = tiny_vectors(dataset, TinyImage(n_jobs=1))
+    records = classify(dataset, encoded, Voting((3, 5)), name="tiny", command=["x"], n_settings=2, n_jobs=1)
+    outcomes = [
+        Outcome({"metric": "cityblock", "k": record.config["k"]}, record, encoded) for record in records
+    ]
+    folder = present(outcomes, {"metric": ["cityblock"], "k": [3, 5]}, tmp_path, "tiny")
+    lines = capsys.readouterr().out.splitlines()
+    assert lines[-1] == str(folder) and lines[1].split()[0] == "k"
+    # classes of 4 training images
+    assert any(
+        line.startswith("SB005 in 1 of 2 settings: k = 5") and "(k5/report.txt)" in line for line in lines
+    )
+    assert any(line.startswith("SB008 in all settings: ") for line in lines)
+    assert "SB005" in (folder / "k5" / "report.txt").read_text("utf-8")
+
+
 def test_names_say_what_varies_and_nothing_else(dataset, tmp_path, capsys):
     several = {"size": [4, (2, 6)], "norm": ["l2"], "metric": ["cityblock", "cosine"], "k": [3]}
     outcomes = []

@@ -1,5 +1,6 @@
 """Confusion matrices as pictures: what stands where, and equal bytes for equal input."""
 
+import os
 import subprocess
 import sys
 import xml.etree.ElementTree as ElementTree
@@ -15,6 +16,15 @@ from reports.figures import confusion_figure, confusion_pair_figure
 from reports.metrics import SCENE15_ORDER, SCENE15_SHORT
 
 CONFUSION = np.array([[3, 1], [0, 4]])
+
+
+def test_folders_that_matplotlib_cannot_write_to_are_passed_over_in_silence(tmp_path):
+    (tmp_path / "file").write_text("")
+    below = str(tmp_path / "file" / "x")
+    environment = {"XDG_CACHE_HOME": below, "XDG_CONFIG_HOME": below}
+    code = "import logging, reports; assert logging.getLogger('matplotlib').level == logging.NOTSET"
+    done = subprocess.run([sys.executable, "-c", code], env=os.environ | environment, capture_output=True)
+    assert (done.returncode, done.stderr) == (0, b"")
 
 
 @pytest.fixture
@@ -83,7 +93,7 @@ def test_other_classes_are_sorted(tmp_path, drawn):
 
 @pytest.mark.parametrize(("n", "written"), [(10, 100), (30, 30), (60, 0)])
 def test_zeros_and_then_counts_are_dropped_with_many_classes(tmp_path, drawn, monkeypatch, n, written):
-    monkeypatch.setattr(figures, "_save", lambda figure, stem: drawn.append(figure))  # only looked at
+    monkeypatch.setattr(figures, "save_figure", lambda figure, stem: drawn.append(figure))  # only looked at
     confusion_figure(np.diag(np.full(n, 9)), [f"class{i:02d}" for i in range(n)], 1, tmp_path / "a")
     assert len(drawn[0].axes[0].texts) == written
 

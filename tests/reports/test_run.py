@@ -367,7 +367,7 @@ def test_several_settings_make_a_table_and_complete_runs(tmp_path):
     rows, runs = read_table_run(folder)
     assert [row["run"] for row in rows] == list(runs) == ["k1-cityblock", "k5-cityblock"]
     assert rows[0]["seconds"] == "0.5" and runs["k1-cityblock"].result["accuracy"] == 0.75
-    with pytest.raises(ValueError, match="holds several runs"):
+    with pytest.raises(ValueError, match="several runs: give one of k1-cityblock, k5-cityblock in it$"):
         read_run(folder)
 
 

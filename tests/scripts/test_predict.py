@@ -290,3 +290,55 @@ def test_a_model_from_grey_scenes_takes_colour_photographs(call, model, tmp_path
     Image.fromarray(rng.integers(0, 256, (50, 70, 3)).astype(np.uint8)).save(tmp_path / "colour.jpg")
     called = call("predict", "--model", model, tmp_path / "colour.jpg")
     assert called.code == 0 and len(table(called.out)["colour.jpg"]) == 3
+
+
+# --------------------------------------------------------------------- a network
+
+
+@pytest.fixture
+def network(tmp_path) -> Path:
+    torch = pytest.importorskip("torch")
+    from deep import build_model
+    from deep.weights import SavedModel, save_model
+
+    torch.manual_seed(0)
+    classes = ("coarse", "fine", "medium")
+    built = build_model("mnist_conv3", num_classes=3).eval()
+    saved = SavedModel(built, "mnist_conv3", {}, classes, (1, 28, 28), (0.5,), (0.2,), "squash", {"views": 2})
+    (tmp_path / "network").mkdir()
+    return save_model(tmp_path / "network" / "model.safetensors", saved).parent
+
+
+def test_a_network_gives_probabilities_and_the_same_table_of_names(call, network, gratings, tmp_path):
+    called = call("predict", "--model", network, gratings / "test", "--csv", tmp_path / "pred.csv",
+                  "--device", "cpu", "--jobs", 1)  # fmt: skip
+    assert (called.code, called.err) == (0, "")
+    printed = table(called.out.removesuffix(f"wrote {tmp_path / 'pred.csv'}\n"))
+    with open(tmp_path / "pred.csv", newline="", encoding="utf-8") as file:
+        header, *rows = csv.reader(file)
+    assert header == ["filename", "label"] and rows == [[name, best[0][0]] for name, best in printed.items()]
+    assert len(rows) == 15
+    for shares in printed.values():
+        assert sum(share for _, share in shares) == pytest.approx(1, abs=0.016)  # two digits are shown
+
+
+def test_a_network_skips_unreadable_images_when_asked(call, refused, network, gratings, tmp_path):
+    folder = tmp_path / "photos"
+    folder.mkdir()
+    shutil.copy(gratings / "test" / "fine" / "image_0.png", folder / "good.png")
+    (folder / "bad.png").write_bytes(b"no picture")
+    refused("predict", "--model", network, folder, says=("bad.png", "--skip-unreadable"))
+    called = call("predict", "--model", network, folder, "--skip-unreadable")
+    assert called.code == 0 and list(table(called.out)) == ["good.png"] and "skipped" in called.err
+
+
+def test_a_device_is_for_networks_and_must_be_there(refused, network, model, gratings):
+    image = gratings / "test" / "fine" / "image_0.png"
+    refused("predict", "--model", model, image, "--device", "cpu", says=("no network", "--device"))
+    refused("predict", "--model", network, image, "--device", "gpu", says="--device gpu is unknown")
+
+
+def test_damaged_weights_are_one_line(refused, network, gratings):
+    file = network / "model.safetensors"
+    file.write_bytes(file.read_bytes()[:-5])
+    refused("predict", "--model", network, gratings / "test", says=("model.safetensors", "damaged"))

@@ -126,6 +126,19 @@ def test_an_unreadable_image_is_named(refused, script, data, runs, part, kind):
     refused(script, "--data", data, "--runs-dir", runs, says=(str(path), says, "--skip-unreadable"))
 
 
+@BOTH
+def test_a_damaged_image_before_many_good_ones_takes_one_line_on_stderr(script, data, runs):
+    source = data / "train" / "fine" / "image_0.png"
+    for i in range(40):
+        shutil.copy(source, source.with_name(f"more_{i}.png"))
+    _truncated(data / "train" / "coarse" / "a_first.png")
+    command = [sys.executable, str(SCRIPTS / f"{script}.py"), "--data", str(data), "--runs-dir", str(runs)]
+    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    assert (done.returncode, done.stdout) == (2, "")
+    assert done.stderr.startswith("error: ") and done.stderr.count("\n") == 1
+    assert "a_first.png" in done.stderr and not runs.exists()
+
+
 @pytest.mark.parametrize(
     ("script", "more"), [("run_tiny", ()), ("run_bow", ("--vocab-size", 8, "--step", 4))]
 )
@@ -175,23 +188,25 @@ def test_an_impossible_k_is_refused_before_any_work(refused, script, data, runs,
     [
         ("--step 0", "step is 0"),
         ("--step -1", "step is -1"),
-        ("--step 1,0", "step is (1, 0)"),
-        ("--vocab-step 0", "step is 0"),
-        ("--bin-size 0", "bin_size is 0"),
-        ("--bin-size -2", "bin_size is -2"),
-        ("--step 1,2,3", "'1,2,3'"),
-        ("--step 1.5", "'1.5'"),
-        ("--step many", "'many'"),
-        ("--vocab-size 0", "n_words is 0"),
-        ("--vocab-size -4", "n_words is -4"),
+        ("--step 1,0", "--step is 1,0: give"),
+        ("--vocab-step 0", "--vocab-step is 0: give"),
+        ("--bin-size 0", "--bin-size is 0: give"),
+        ("--bin-size -2", "--bin-size is -2: give"),
+        ("--step 1,2,3", "--step is 1,2,3: give"),
+        ("--step 1.5", "--step is 1.5: give"),
+        ("--step many", "--step is many: give a whole number of at least 1"),
+        ("--vocab-size 0", "--vocab-size is 0: give 1 or more"),
+        ("--vocab-size -4", "--vocab-size is -4: give"),
         ("--vocab-size 100000", "100000 words need at least as many descriptors"),
-        ("--seed -1", "seed"),
-        ("--resize 0", "resize is 0"),
-        ("--max-side -5", "max_side is -5"),
+        ("--seed -1", "--seed is -1: give a whole number of at least 0"),
+        ("--resize 0", "--resize is 0: give 1 or more"),
+        ("--jobs 0", "--jobs is 0: give 1 or more"),
+        ("--jobs -2", "--jobs is -2: give 1 or more"),
+        ("--max-side -5", "--max-side is -5: give a whole number of at least 0"),
         ("--metric manhattan", "'manhattan'"),
-        ("--metric minkowski --p 0", "--p: invalid exponent value: '0'"),
-        ("--metric minkowski --p nan", "--p: invalid exponent value: 'nan'"),
-        ("--p inf", "--p: invalid exponent value: 'inf'"),
+        ("--metric minkowski --p 0", "--p is 0: give a number above 0"),
+        ("--metric minkowski --p nan", "--p is nan: give a number above 0"),
+        ("--p inf", "--p is inf: give a number above 0"),
         ("--tie last", "'last'"),
         ("--norm l3", "'l3'"),
         ("--window round", "'round'"),
@@ -213,8 +228,8 @@ def test_a_bad_setting_of_run_bow_is_refused(refused, data, runs, arguments, say
     ("arguments", "says"),
     [
         ("--size 0", "size is 0"),
-        ("--size 4,-4", "size is (4, -4)"),
-        ("--size large", "'large'"),
+        ("--size 4,-4", "--size is 4,-4: give"),
+        ("--size large", "--size is large: give"),
         ("--resample cubic", "'cubic'"),
         ("--norm hellinger", "'hellinger'"),
         ("--metric chi2 --zero-mean", "chi2 takes non-negative values only"),

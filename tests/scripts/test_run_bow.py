@@ -140,7 +140,9 @@ def test_the_table_on_screen_has_a_row_for_each_setting_and_says_where_the_runs_
     for line, row in zip(called.lines[header + 1 :], rows, strict=False):
         step, k, accuracy = line.split()[:3]
         assert (step, k, accuracy) == (row["step"], row["k"], f"{float(row['accuracy']):.4f}")
-    assert called.lines[header + 1 + len(rows)] == str(called.folder)
+    blank, *issues, last = called.lines[header + 1 + len(rows) :]
+    assert (blank, last) == ("", str(called.folder))
+    assert issues and all(line.startswith("SB") and "report.txt)" in line for line in issues)
 
 
 def test_a_setting_in_a_table_is_the_run_it_would_be_alone(bow, steady):
@@ -375,7 +377,7 @@ def test_plain_words_are_taken_as_of_unknown_origin(bow, words, tmp_path, suffix
 @pytest.mark.parametrize(
     ("arguments", "says"),
     [
-        ("--bin-size 4", "bin_size 3, not 4"),
+        ("--bin-size 4", "--bin-size 3, not 4"),
         ("--window gaussian", "window flat, not gaussian"),
         ("--dtype float32", "dtype uint8, not float32"),
         ("--backend opencv --window gaussian", "backend numba, not opencv"),

@@ -1,0 +1,309 @@
+"""A network's whole way: build, train, save, evaluate once, write the run folder."""
+
+import contextlib
+import csv
+import dataclasses
+import hashlib
+import json
+import math
+import os
+import shutil
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
+
+import numpy as np
+import torch
+
+from deep.complexity import complexity, layer_table, write_layers_csv
+from deep.data import Images, Normalizer, pixel_statistics
+from deep.recipes import Recipe
+from deep.training import PRECISIONS, Setup, Trained, Trainer, faster_precision, on_device, predict_logits
+from deep.weights import FILE_NAME, SavedModel, check_size, float32_bytes, load_saved, save_model
+from deep.zoo import MODELS, build_model
+from experiments.network_data import NetworkData
+from reports import Facts, RunRecord, confusion_matrix, diagnose, environment, write_run
+from reports.curves import learning_curves_figure
+from scenes.files import atomic_path
+
+METRIC_COLUMNS = ("epoch", "train_loss", "train_accuracy", "select_loss", "select_accuracy", "heldout_loss",
+                  "heldout_accuracy", "lr", "seconds")  # fmt: skip
+
+
+@dataclass(frozen=True)
+class Job:
+    """One training: the network, its settings, the images, and where it computes.
+
+    options : what `build_model` is given beside classes and size. resize : "squash" or "crop".
+    precision : "fp32", "bf16", "fp16", or None: the faster one, measured. half : also store float16 weights.
+    """
+
+    model: str
+    recipe: Recipe
+    data: NetworkData
+    options: dict = dataclasses.field(default_factory=dict)
+    resize: str = "squash"
+    device: str = "cpu"
+    precision: str | None = None
+    half: bool = False
+
+    @property
+    def all_options(self) -> dict:
+        """The options with the recipe's dropout and batch norm among them."""
+        return self.options | self.recipe.network_options
+
+    @property
+    def key(self) -> str:
+        """Eight hex digits of everything the weights depend on but precision and threads."""
+        parts = {
+            "model": self.model, "options": self.all_options, "recipe": self.recipe.as_json(),
+            "images": [self.data.train_fingerprint, len(self.data.train)], "classes": self.data.classes,
+            "resize": self.resize,
+        }  # fmt: skip
+        return hashlib.sha256(json.dumps(parts, sort_keys=True).encode()).hexdigest()[:8]
+
+
+@dataclass(frozen=True)
+class Result:
+    """A finished training: its run folder and what was measured."""
+
+    folder: Path
+    accuracy: float
+    trained: Trained
+
+
+def pick_device(name: str | None) -> torch.device:
+    """The device of this name: ``cpu``, ``cuda``, ``cuda:1`` or ``mps``; None takes CUDA where there is one.
+
+    Raises
+    ------
+    ValueError
+        The device is not there.
+    """
+    if name is None:
+        return torch.device("cuda" if torch.cuda.is_available() else "cpu")
+    try:
+        device = torch.device(name)
+    except RuntimeError:
+        raise ValueError(f"--device {name} is unknown: give cpu, cuda, cuda:N or mps") from None
+    kind = device.type
+    if kind == "cuda" and not torch.cuda.is_available():
+        raise ValueError("no CUDA device is available: use --device cpu")
+    if kind == "cuda" and (device.index or 0) >= torch.cuda.device_count():
+        raise ValueError(f"--device {name}: there are {torch.cuda.device_count()}, counted from 0")
+    if kind == "mps" and not torch.backends.mps.is_available():
+        raise ValueError("no MPS device is available: use --device cpu")
+    if kind not in ("cpu", "cuda", "mps"):
+        raise ValueError(f"--device {name} is unknown: give cpu, cuda, cuda:N or mps")
+    return device
+
+
+def unfinished_folder(job: Job, runs_dir: Path) -> Path:
+    """Where the checkpoints of a training lie until its run folder is written."""
+    return Path(runs_dir) / ".unfinished" / f"{job.model}-{job.key}"
+
+
+def train_job(
+    job: Job,
+    runs_dir: Path,
+    command: Sequence[str],
+    *,
+    resume: bool = False,
+    on_epoch: Sequence[Callable[[dict], object]] = (),
+    name: str | None = None,
+    show_progress: bool | None = None,
+    rank: int = 0,
+    world: int = 1,
+) -> Result | None:
+    """Train a network, save it, read the held-out images once and write the run folder.
+
+    A training that was stopped lies in ``RUNS/.unfinished/``; `resume` goes on there. None on all but the
+    first process of several.
+
+    Raises
+    ------
+    TooLargeError
+        Over the recipe's size limit; before training if the parameters show it.
+    DivergedError
+        The loss is no longer a number.
+    """
+    recipe, data = job.recipe, job.data
+    input_size = (data.channels, *MODELS[job.model].input_size[1:])
+    torch.manual_seed(recipe.seed)
+    network = build_model(
+        job.model, num_classes=len(data.classes), in_channels=data.channels, **job.all_options
+    )
+    check_size(job.model, float32_bytes(network), recipe.size_limit)
+    counts = complexity(network, input_size)
+    fit, select = data.fit_and_select(recipe.seed, recipe.fit_all)
+    device = torch.device(job.device)
+    mean, std = pixel_statistics(fit.pixels)
+    normalizer = Normalizer(mean, std, input_size[1:], device)
+    folder = unfinished_folder(job, runs_dir)
+    if not resume and folder.exists() and rank == 0:
+        shutil.rmtree(folder)
+    precision = job.precision
+    if precision is None and rank == 0:
+        precision = _precision_before(folder) or _measured(network, fit, normalizer, recipe, device)
+    setup = Setup(device, _agreed(precision, device, world), rank, world)
+    trainer = Trainer(
+        network, recipe, fit, select, normalizer, setup, folder=folder,
+        heldout=data.heldout_images() if recipe.heldout_curve else None, on_epoch=on_epoch,
+        show_progress=show_progress,
+    )  # fmt: skip
+    trained = trainer.run(resume=resume)
+    if rank:
+        return None
+    described = SavedModel(
+        trained.model.cpu(), job.model, _kept_options(job), data.classes, input_size, tuple(mean),
+        tuple(std), job.resize, recipe.as_json(),
+    )  # fmt: skip
+    # the figure is that of the saved file, whatever the precision of the training
+    path = save_model(folder / FILE_NAME, described, limit=recipe.size_limit)
+    saved = load_saved(path)
+    scores = class_scores(saved, data.heldout_images(), device, recipe.views)
+    record = _record(job, name or job.model, command, trained, counts, scores, len(fit), len(select))
+    if recipe.views > 1:
+        plain = class_scores(saved, data.heldout_images(), device, 1)
+        hits = plain.argmax(1) == data.heldout.labels
+        record = dataclasses.replace(record, extra={**record.extra, "plain_accuracy": float(hits.mean())})
+    record = dataclasses.replace(record, extra_files=_files(job, saved, trained, path))
+    run = write_run(runs_dir, record)
+    shutil.rmtree(folder)
+    with contextlib.suppress(OSError):  # others are still unfinished
+        folder.parent.rmdir()
+    hits = scores.argmax(1) == data.heldout.labels
+    return Result(run, float(hits.mean()), trained)
+
+
+def class_scores(saved: SavedModel, images: Images, device: torch.device, views: int = 1) -> np.ndarray:
+    """Softmax probabilities of images, float32 (n, classes), computed in float32."""
+    normalizer = Normalizer(saved.mean, saved.std, saved.input_size[1:], device)
+    network = on_device(saved.network, device)
+    logits = predict_logits(network, images, normalizer, Setup(device), views)
+    return torch.softmax(logits.double(), 1).float().numpy()
+
+
+def metrics_csv(history: Sequence[dict], path: Path) -> Path:
+    """Write the history as ``metrics.csv``; columns of parts that were not looked at stay empty."""
+    with atomic_path(path) as temporary, temporary.open("w", newline="", encoding="utf-8") as file:
+        writer = csv.writer(file, lineterminator="\n")
+        writer.writerow(METRIC_COLUMNS)
+        for row in history:
+            writer.writerow("" if row[column] is None else row[column] for column in METRIC_COLUMNS)
+    return path
+
+
+def _precision_before(folder: Path) -> str | None:
+    """The precision that a stopped training computed in."""
+    from deep.checkpoints import load_checkpoint
+
+    found = load_checkpoint(folder)
+    precision = found[1].get("precision") if found else None
+    return precision if precision in PRECISIONS else None
+
+
+def _agreed(precision: str | None, device: torch.device, world: int) -> str:
+    """The first process's precision, once it has cleared the folder: measurements differ."""
+    number = torch.tensor(PRECISIONS.index(precision) if precision else 0, device=device)
+    if world > 1:
+        torch.distributed.broadcast(number, src=0)
+    return PRECISIONS[int(number)]
+
+
+def _kept_options(job: Job) -> dict:
+    """What rebuilding needs: weights that a network began from are not fetched again."""
+    return {name: value for name, value in job.all_options.items() if name != "pretrained"}
+
+
+def _measured(network, fit: Images, normalizer: Normalizer, recipe: Recipe, device: torch.device) -> str:
+    batch = min(recipe.batch_size, len(fit), 128)
+    return faster_precision(network, normalizer(fit.pixels[:batch]), recipe, device)
+
+
+def _record(job, name, command, trained, counts, scores, n_fit, n_select) -> RunRecord:
+    data, recipe = job.data, job.recipe
+    labels = [data.classes[label] for label in data.heldout.labels]
+    predicted = [data.classes[best] for best in scores.argmax(1)]
+    chosen_on_select = n_select and (recipe.keep == "best" or recipe.patience)
+    facts = Facts(
+        classes=data.classes,
+        confusion=confusion_matrix(labels, predicted, data.classes),
+        train_counts={c: int((data.train.labels == i).sum()) for i, c in enumerate(data.classes)},
+        dataset=data.name,
+        n_settings=1,
+        selection="select-split" if chosen_on_select else "none",
+    )
+    training = {
+        "epochs": len(trained.history), "kept_epoch": trained.epoch, "ended": trained.reason,
+        "precision": trained.precision, "n_fit": n_fit, "n_select": n_select,
+        "unlabelled": data.unlabelled, "views": recipe.views,
+        "history": [_timeless(row) for row in trained.history],
+    }  # fmt: skip
+    if any(row["heldout_loss"] is not None for row in trained.history):
+        training["heldout_curve"] = "not used for choosing"
+    images = len(data.heldout)
+    return RunRecord(
+        name=name, command=list(command), classes=list(data.classes),
+        filenames=list(data.heldout.filenames), labels=labels, predicted=predicted, scores=scores,
+        n_train=len(data.train),
+        config={"model": job.model, "options": job.all_options, "recipe": recipe.as_json(),
+                "device": torch.device(job.device).type, "precision": trained.precision,
+                "resize": job.resize, "seed": recipe.seed},
+        selection="select-split" if chosen_on_select else "none",
+        data={"name": data.name, "train_fingerprint": data.train_fingerprint,
+              "test_fingerprint": data.heldout_fingerprint, "resize": job.resize,
+              "image_size": data.image_size},
+        model={"parameters": counts.parameters, "macs": counts.macs, "trainable": counts.trainable},
+        diagnoses=diagnose(facts),
+        timings={"training": round(trained.seconds, 3), "total": round(trained.seconds, 3),
+                 "ms_per_image": round(1000 * trained.seconds / max(trained.images, 1), 4),
+                 "images_per_second": round(trained.images_per_second, 1), "resumed": trained.resumed},
+        environment=_environment(torch.device(job.device)),
+        expected=[f"chance: {1 / len(data.classes):.4f} (1 of {len(data.classes)} classes, {images} images)"],
+        extra={"training": training},
+    )  # fmt: skip
+
+
+def _timeless(row: dict) -> dict:
+    """A row of the history as equal trainings give it again; JSON has no infinity."""
+    return {
+        name: value if value is None or math.isfinite(value) else None
+        for name, value in row.items()
+        if name != "seconds"
+    }
+
+
+def _environment(device: torch.device) -> dict:
+    found = environment(torch.get_num_threads())
+    found["versions"]["torch"] = str(torch.__version__)
+    if device.type == "cuda":
+        found["hardware"] += f", {torch.cuda.get_device_name(device)}"
+    return found
+
+
+def _files(
+    job: Job, saved: SavedModel, trained: Trained, weights: Path
+) -> dict[str, Callable[[Path], object]]:
+    rows = layer_table(saved.network.cpu(), saved.input_size)
+    files: dict[str, Callable[[Path], object]] = {
+        FILE_NAME: partial(shutil.copyfile, weights),
+        "metrics.csv": partial(metrics_csv, trained.history),
+        "layers.csv": partial(write_layers_csv, rows),
+        "curves": partial(learning_curves_figure, trained.history, title=f"{job.model} on {job.data.name}"),
+    }
+    if job.half:
+        files["model-fp16.safetensors"] = lambda path: save_model(path, saved, half=True)
+    return files
+
+
+def under_torchrun(device: torch.device) -> tuple[torch.device, int, int]:
+    """This process's device and rank, and how many there are; starts the group of a torchrun."""
+    world = int(os.environ.get("WORLD_SIZE", "1"))
+    if world > 1 and device.type == "cuda" and device.index is None:
+        device = torch.device("cuda", int(os.environ.get("LOCAL_RANK", "0")))
+        torch.cuda.set_device(device)
+    if world > 1 and not torch.distributed.is_initialized():
+        torch.distributed.init_process_group("nccl" if device.type == "cuda" else "gloo")
+    return device, int(os.environ.get("RANK", "0")), world

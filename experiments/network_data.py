@@ -1,0 +1,247 @@
+"""Images for networks: which set, brought into arrays, in the three parts fit, select and held-out."""
+
+import os
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+from joblib import Parallel, delayed
+
+from deep.data import Images, at_stored_size
+from experiments.data import PROJECT
+from experiments.data import load_data as load_scenes
+from scenes.dataset import SceneDataset, progress
+from scenes.formats import (
+    ArrayPart,
+    CoursePart,
+    array_fingerprint,
+    cifar10_parts,
+    merge_classes,
+    read_cifar10,
+    read_course,
+    read_mnist_like,
+    select_part,
+    which_kind,
+)
+from scenes.reading import read_grey, read_rgb
+
+ARRAY_SETS = ("cifar10", "mnist", "fashion_mnist")
+DATASETS = (*ARRAY_SETS, "scene15", "synthetic")
+
+# Images a class of a --lite training, and held out.
+LITE_FIT, LITE_HELDOUT = 60, 20
+
+# The set of each network's report; others take cifar10.
+_SET_OF_MODEL = {"lenet_32": "cifar10", "lenet_": "fashion_mnist", "alexnet_32": "cifar10",
+                 "alexnet_227": "cifar10", "alexnet_": "fashion_mnist", "mnist_": "mnist"}  # fmt: skip
+
+
+@dataclass(frozen=True, eq=False)
+class NetworkData:
+    """A set in arrays.
+
+    Attributes
+    ----------
+    name, note : str
+        Name of the set; the line that says which it is and why.
+    classes : tuple of str, sorted
+    train, heldout : ArrayPart
+    unlabelled : int
+        Images of the training part that stay unused (the course split).
+    train_fingerprint, heldout_fingerprint : str
+        Of the images as they are read, before any are left out or classes are merged.
+    image_size : str
+    """
+
+    name: str
+    note: str
+    classes: tuple[str, ...]
+    train: ArrayPart
+    heldout: ArrayPart
+    unlabelled: int
+    train_fingerprint: str
+    heldout_fingerprint: str
+    image_size: str
+
+    @property
+    def channels(self) -> int:
+        return self.train.images.shape[3]
+
+    def fit_and_select(self, seed: int, fit_all: bool) -> tuple[Images, Images]:
+        """The fitted images and the seeded tenth that is chosen on (empty with `fit_all`)."""
+        if fit_all:
+            fit, select = np.arange(len(self.train)), np.arange(0)
+        else:
+            fit, select = select_part(self.train.labels, seed)
+        whole = Images.of(self.train.images, self.train.labels)
+        return whole.taken(fit), whole.taken(select)
+
+    def heldout_images(self) -> Images:
+        """The held-out images."""
+        return Images.of(self.heldout.images, self.heldout.labels)
+
+
+def set_of(model: str) -> str:
+    """The set that a network's report trained on."""
+    found = max((start for start in _SET_OF_MODEL if model.startswith(start)), key=len, default="")
+    return _SET_OF_MODEL.get(found, "cifar10")
+
+
+def recipe_set(model: str, data: str | None, dataset: str | None) -> str:
+    """Which set a network's recipe is looked up for: cifar10, mnist, fashion_mnist or folders.
+
+    Raises
+    ------
+    FileNotFoundError, ValueError
+        As `load_network_data`.
+    """
+    folder, name, _ = _folder_of(model, data, dataset)
+    if name is not None:
+        return name if name in ARRAY_SETS else "folders"
+    assert folder is not None
+    # the course's images are CIFAR-10's
+    return {"cifar10": "cifar10", "course": "cifar10", "mnist": "mnist"}.get(which_kind(folder), "folders")
+
+
+def load_network_data(
+    model: str,
+    input_size: tuple[int, int, int],
+    *,
+    data: str | None = None,
+    dataset: str | None = None,
+    split: float | None = None,
+    classes_file: str | None = None,
+    course_split: bool = False,
+    resize: str = "squash",
+    merge: Sequence[Sequence[int]] = (),
+    lite: bool = False,
+    seed: int = 0,
+    jobs: int | None = None,
+) -> NetworkData:
+    """The images a network is trained on, in arrays.
+
+    Sets of one size stay at that size (the device brings each batch to the network's); pictures of files are
+    brought to the network's input size, or stay as they are if all have one smaller size.
+
+    Raises
+    ------
+    FileNotFoundError, ValueError
+        No such folder or set; a folder of another kind; flags that exclude each other.
+    """
+    if data is not None and dataset is not None:
+        raise ValueError("--data and --dataset exclude each other: give one of them")
+    folder, name, note = _folder_of(model, data, dataset)
+    kind = "folders" if name in ("scene15", "synthetic") or folder is None else which_kind(folder)
+    if course_split and kind != "cifar10":
+        raise ValueError("--course-split divides the CIFAR-10 training images: use it with --dataset cifar10")
+    if split is not None and kind != "folders":
+        raise ValueError(f"--split is for folders without train/: {note} has its own parts")
+    unlabelled, hint = 0, ""
+    if folder is None and data is None and dataset is None:
+        wanted = set_of(model)
+        hint = f" (for {wanted}: python scripts/get_data.py {wanted}, for your own images: --data DIR)"
+    if kind == "cifar10":
+        assert folder is not None
+        train, heldout, classes = read_cifar10(folder)
+        if heldout is None or course_split:
+            fit_rows, heldout_rows, rest = cifar10_parts(train.images, train.labels, course=course_split)
+            train, heldout, unlabelled = train.select(fit_rows), train.select(heldout_rows), len(rest)
+    elif kind == "mnist":
+        assert folder is not None
+        train, heldout, classes = read_mnist_like(folder, name=name)
+    elif kind == "course":
+        assert folder is not None
+        course = read_course(folder, classes_file)
+        unlabelled, classes = len(course.unlabelled.paths) if course.unlabelled else 0, course.classes
+        train, heldout = (_decoded(part, input_size, resize, jobs) for part in (course.train, course.val))
+    else:
+        scenes, note = load_scenes(
+            None if name in ("scene15", "synthetic") else data, name if data is None else None,
+            split=split, seed=seed, lite=lite, jobs=jobs,
+        )  # fmt: skip
+        # the sizes behind the last colon are said again below
+        note, classes = note.removeprefix("data: ").rpartition(": ")[0] + hint, tuple(scenes.classes)
+        train, heldout = (_of_scenes(scenes, part, input_size, resize, jobs) for part in ("train", "test"))
+        name = scenes.name
+    prints = [array_fingerprint(part, classes) for part in (train, heldout)]
+    if lite and kind != "folders":
+        train, heldout = _first(train, LITE_FIT), _first(heldout, LITE_HELDOUT)
+        note += f", only {LITE_FIT} + {LITE_HELDOUT} images a class (--lite)"
+    if merge:
+        train, heldout, classes = _merged(train, heldout, classes, merge)
+    train, heldout, classes = _in_sorted_order(train, heldout, classes)
+    sizes = f"{len(train)} training and {len(heldout)} held-out images of {len(classes)} classes"
+    height, width = train.images.shape[1:3]
+    return NetworkData(
+        name or Path(str(data)).resolve().name, f"data: {note}: {sizes}", classes, train, heldout, unlabelled,
+        prints[0], prints[1], f"{height}x{width}",
+    )  # fmt: skip
+
+
+def read_picture(path: Path, input_size: tuple[int, int, int], resize: str) -> np.ndarray:
+    """A picture for a network, uint8 (H, W, C): cut or shrunk to its input size, smaller ones as they are."""
+    pixels = read_grey(path)[..., None] if input_size[0] == 1 else read_rgb(path)
+    return at_stored_size(np.rint(pixels).astype(np.uint8), input_size[1:], resize)
+
+
+def _folder_of(model: str, data: str | None, dataset: str | None) -> tuple[Path | None, str | None, str]:
+    if data is not None:
+        folder = Path(data)
+        if not folder.is_dir():
+            raise FileNotFoundError(f"{folder}: no such folder: give one with train/<class>/* or a known set")
+        return folder, None, str(data)
+    name = dataset or set_of(model)
+    if name in ("scene15", "synthetic"):
+        return None, name, name
+    root = os.environ.get("SCENEBENCH_DATA")
+    folder = Path(root) / name if root is not None else PROJECT / "data" / name
+    if not folder.is_dir():
+        reason = "SCENEBENCH_DATA is set, but holds no such set" if root is not None else "no such folder"
+        if dataset is None and root is None:
+            return None, "synthetic", "synthetic"
+        raise FileNotFoundError(
+            f"{folder}: {reason}: get it with python scripts/get_data.py {name} --to {folder.parent}"
+        )
+    return folder, name, f"{name} in {folder.parent}"
+
+
+def _of_scenes(scenes: SceneDataset, which: str, input_size, resize: str, jobs: int | None) -> ArrayPart:
+    part = getattr(scenes, which)
+    labels = np.array([scenes.classes.index(label) for label in part.labels], np.int64)
+    return ArrayPart(_stacked(part.paths, input_size, resize, jobs), labels, tuple(part.names))
+
+
+def _decoded(part: CoursePart, input_size, resize: str, jobs: int | None) -> ArrayPart:
+    images = _stacked(part.paths, input_size, resize, jobs)
+    return ArrayPart(images, np.asarray(part.labels, np.int64), tuple(part.names))
+
+
+def _stacked(paths, input_size, resize: str, jobs: int | None) -> np.ndarray:
+    reading = Parallel(n_jobs=jobs or -1, prefer="threads", return_as="generator")(
+        delayed(read_picture)(path, input_size, resize) for path in paths
+    )
+    images = list(progress(reading, total=len(paths), description="reading"))
+    if len({image.shape for image in images}) > 1:
+        images = [at_stored_size(image, input_size[1:], resize, enlarge=True) for image in images]
+    return np.stack(images)
+
+
+def _first(part: ArrayPart, per_class: int) -> ArrayPart:
+    rows = [np.flatnonzero(part.labels == label)[:per_class] for label in np.unique(part.labels)]
+    return part.select(np.sort(np.concatenate(rows)))
+
+
+def _merged(train: ArrayPart, heldout: ArrayPart, classes, merge):
+    labels, names = merge_classes(train.labels, classes, merge)
+    other, _ = merge_classes(heldout.labels, classes, merge)
+    train = ArrayPart(train.images, labels, train.filenames)
+    return train, ArrayPart(heldout.images, other, heldout.filenames), tuple(names)
+
+
+def _in_sorted_order(train: ArrayPart, heldout: ArrayPart, classes):
+    """Class indices in the order of the sorted names, as in every file that is written."""
+    order = sorted(range(len(classes)), key=lambda index: classes[index])
+    rank = np.argsort(order)
+    parts = [ArrayPart(part.images, rank[part.labels], part.filenames) for part in (train, heldout)]
+    return parts[0], parts[1], tuple(classes[index] for index in order)

@@ -1,0 +1,276 @@
+"""The network experiments run: each setting trained, its rows and figures kept as soon as it is done."""
+
+import dataclasses
+import math
+import os
+import re
+import shutil
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import torch
+
+from deep.checkpoints import load_checkpoint
+from deep.complexity import complexity
+from deep.recipes import RECIPES, Recipe, find_recipe, limited
+from deep.training import DivergedError
+from deep.weights import FILE_NAME
+from deep.zoo import MODELS, build_model
+from experiments.cnn import Job, Result, pick_device, train_job, unfinished_folder
+from experiments.data import PROJECT
+from experiments.network_data import ARRAY_SETS, NetworkData, load_network_data, set_of
+from experiments.network_tables import NETWORK_EXPERIMENTS, Experiment, Setting, figure_name
+from experiments.tables import DIVERGED, Ledger, Measured
+from reports import environment, read_run
+from reports.panels import panels_figure
+from scenes.files import atomic_path
+from scenes.formats import ArrayPart
+
+# A --lite training: an epoch of small batches over so many images a class, fewer where images are large.
+LITE_FIT, LITE_FIT_LARGE, LITE_HELDOUT, LITE_BATCH = 4, 2, 2, 8
+LARGE = 64  # pixels
+
+MERGED_METRIC = "accuracy after merging"
+
+
+@dataclass(frozen=True)
+class Call:
+    """What one call of the command asks for, and where it writes.
+
+    results, figures : folders of the tables, and of a folder of curves for each report.
+    data, dataset, split : other images than the report's own set, as the flags of these names.
+    """
+
+    runs_dir: Path
+    results: Path
+    figures: Path
+    command: Sequence[str]
+    data: str | None = None
+    dataset: str | None = None
+    split: float | None = None
+    lite: bool = False
+    fresh: bool = False
+    jobs: int | None = None
+    device: str | None = None
+    precision: str | None = None
+
+
+@dataclass(frozen=True)
+class _Heldout:
+    """The images that a row was measured on."""
+
+    name: str
+    fingerprint: Mapping[str, str]
+    test: ArrayPart
+
+    @classmethod
+    def of(cls, data: NetworkData) -> "_Heldout":
+        return cls(data.name, {"test": data.heldout_fingerprint}, data.heldout)
+
+
+class Runner:
+    """Runs experiments of one call; images that several settings share are read once."""
+
+    def __init__(self, call: Call):
+        self.call = call
+        self.device = pick_device(call.device)
+        self._last: tuple[object, NetworkData] | None = None
+        self._noted: set[str] = set()
+
+    def run(self, name: str) -> tuple[Ledger | None, list[str]]:
+        """Train what is not done yet of an experiment; its table, and the labels of settings that failed.
+
+        A setting's rows are written together when it is done; one that stopped halfway goes on. A loss that
+        is no number is a result, as a failed row; another ValueError costs its own setting only. No table
+        where the images cannot serve the experiment (R4's merged classes are digits).
+        """
+        experiment, failed, ledger = NETWORK_EXPERIMENTS[name], [], None
+        for setting in experiment.settings:
+            recipe = chosen_recipe(setting, self.call.lite)
+            data = self._images(experiment, setting, recipe)
+            if data is None:
+                print(f"{name}: left out: {setting.label} needs the digits")
+                continue
+            if data.note not in self._noted:
+                self._noted.add(data.note)
+                print(data.note, flush=True)
+            ledger = self._ledger(experiment, data)
+            if ledger.has_done(setting.label) and not self.call.fresh:
+                continue
+            print(f"{name}: {setting.label}: {setting.model}, {recipe.total_epochs:g} epochs", flush=True)
+            try:
+                self._train(experiment, setting, recipe, data, ledger)
+            except ValueError as error:
+                failed.append(setting.label)
+                ledger.fail(setting.label, str(error), seeds=(recipe.seed,))
+                print(f"{name}: {setting.label} failed: {error}", flush=True)
+        return ledger, failed
+
+    def _ledger(self, experiment: Experiment, data: NetworkData) -> Ledger:
+        threads = torch.get_num_threads()
+        hardware = f"{environment(threads)['hardware']}, {threads} threads"
+        if self.device.type == "cuda":
+            hardware = f"{torch.cuda.get_device_name(self.device)}, {hardware}"
+        path = self.call.results / f"{experiment.name}.csv"
+        return Ledger(path, experiment.name, _Heldout.of(data), self.call.command, self.call.jobs,
+                      report=experiment.report, hardware=hardware)  # fmt: skip
+
+    def _train(
+        self, experiment: Experiment, setting: Setting, recipe: Recipe, data: NetworkData, ledger: Ledger
+    ) -> None:
+        call = self.call
+        if call.lite:
+            recipe = recipe.changed(batch_size=max(1, min(LITE_BATCH, len(data.train) // 2)))
+        # in a look the measuring takes longer than the training
+        precision = call.precision or ("fp32" if call.lite else None)
+        job = Job(setting.model, recipe, data, dict(setting.options), "squash", str(self.device), precision)
+        try:
+            result = train_job(
+                job, call.runs_dir, call.command, resume=not call.fresh,
+                name=f"{experiment.name}-{setting.slug}",
+            )  # fmt: skip
+        except ValueError as error:
+            folder = unfinished_folder(job, call.runs_dir)
+            history = (load_checkpoint(folder) or ({}, {"history": []}))[1]["history"]
+            epoch = _diverged_epoch(error, history)
+            if epoch is None:
+                raise
+            self._draw(experiment, setting, history)
+            accuracy = history[-1]["heldout_accuracy"] if history else None
+            ledger.fail(setting.label, f"{DIVERGED} {epoch}", accuracy, seeds=(recipe.seed,))
+            shutil.rmtree(folder, ignore_errors=True)
+            return
+        assert result is not None  # one process only
+        self._draw(experiment, setting, result.trained.history)
+        if experiment.confusions:
+            target = self._figure(experiment, setting, "confusion")
+            with atomic_path(target) as temporary:
+                shutil.copyfile(result.folder / "confusion.svg", temporary)
+        ledger.fill(list(measured(setting, job, result)))
+        if call.lite:
+            (result.folder / FILE_NAME).unlink()  # gigabytes over all experiments
+
+    def _figure(self, experiment: Experiment, setting: Setting, kind: str) -> Path:
+        path = self.call.figures / figure_name(experiment, setting, kind)
+        path.parent.mkdir(parents=True, exist_ok=True)
+        return path
+
+    def _draw(self, experiment: Experiment, setting: Setting, history: Sequence[dict]) -> None:
+        if experiment.panels and history:
+            stem = self._figure(experiment, setting, "curves").with_suffix("")
+            png, _ = panels_figure(history, experiment.panels, stem, setting.label)
+            png.unlink()
+
+    def _images(self, experiment: Experiment, setting: Setting, recipe: Recipe) -> NetworkData | None:
+        """The images of a setting, the same ones for the next of the same set; None where they cannot do."""
+        call, size = self.call, MODELS[setting.model].input_size
+        # "scene15" is for the classical experiments: networks have sets of their own
+        dataset = call.dataset if call.dataset == "synthetic" else None
+        own = call.data is None and dataset is None and own_set_is_here(experiment.dataset)
+        stored = (experiment.dataset,) if own and experiment.dataset in ARRAY_SETS else size
+        key = (stored, experiment.course_split, recipe.merge, self.call.lite and max(size[1:]) > LARGE)
+        if self._last is None or self._last[0] != key:
+            self._last = None  # let go of it before the next is read
+
+            def load(merge) -> NetworkData:
+                return load_network_data(
+                    setting.model, size, data=call.data, dataset=dataset, split=call.split, lite=call.lite,
+                    course_split=own and experiment.course_split, merge=merge, seed=recipe.seed,
+                    jobs=call.jobs,
+                )  # fmt: skip
+
+            if recipe.merge and not own and len(load(()).classes) != sum(map(len, recipe.merge)):
+                return None
+            found = load(recipe.merge)
+            self._last = (key, _fewer(found, max(size[1:]) > LARGE) if call.lite else found)
+        return self._last[1]
+
+
+def chosen_recipe(setting: Setting, lite: bool = False) -> Recipe:
+    """The recipe of a setting, with the network's size limit; of one epoch where `lite`."""
+    recipe = limited(find_recipe(setting.recipe), setting.model).changed(**setting.changes)
+    return recipe.changed(epochs=1) if lite else recipe
+
+
+def measured(setting: Setting, job: Job, result: Result) -> Iterator[Measured]:
+    """What a training gave, one figure a metric; the report's own beside it where the images are its set."""
+    reported = setting.reported if job.data.name == set_of(setting.model) else {}
+    trained, data = result.trained, job.data
+    kept = trained.history[trained.epoch - 1]
+    size = (data.channels, *MODELS[job.model].input_size[1:])
+    with torch.device("meta"):
+        network = build_model(
+            job.model, num_classes=len(data.classes), in_channels=data.channels, **job.all_options
+        )
+    counts = complexity(network, size)
+    figures = {
+        "accuracy": result.accuracy,
+        "train accuracy": kept["train_accuracy"],
+        "select accuracy": kept["select_accuracy"],
+        "train loss": kept["train_loss"],
+        "select loss": kept["select_loss"],
+        "held-out loss": kept["heldout_loss"],
+        "generalisation gap": kept["train_accuracy"] - result.accuracy,
+        "loss gap": None if kept["heldout_loss"] is None else kept["heldout_loss"] - kept["train_loss"],
+        "training seconds": trained.seconds,
+        "epoch seconds": float(np.mean([row["seconds"] for row in trained.history])),
+        "images per second": trained.images_per_second,
+        "MB": counts.file_bytes / 1e6,
+        "MACs": counts.macs,
+        "parameters": counts.parameters,
+        "trainable parameters": counts.trainable,
+    }
+    if job.model == "mnist_conv3" and not job.recipe.merge:
+        figures[MERGED_METRIC] = merged_accuracy(result.folder, RECIPES["r4-merged"].merge)
+    for metric, value in figures.items():
+        if value is not None:
+            seconds = trained.seconds if metric == "accuracy" else None
+            yield Measured(
+                setting.label, metric, (float(value),), reported.get(metric), seconds,
+                (job.recipe.seed,),
+            )  # fmt: skip
+
+
+def merged_accuracy(folder: Path, groups: Sequence[Sequence[int]]) -> float | None:
+    """The accuracy of a run's predictions after classes are taken together; None where groups do not fit."""
+    run = read_run(folder)
+    group = {
+        run.classes[i]: number for number, each in enumerate(groups) for i in each if i < len(run.classes)
+    }
+    if len(group) != sum(map(len, groups)) or len(group) != len(run.classes):
+        return None
+    pairs = zip(run.labels, run.predicted, strict=True)
+    return sum(group[label] == group[predicted] for label, predicted in pairs) / len(run.labels)
+
+
+def _diverged_epoch(error: ValueError, history: Sequence[dict]) -> int | None:
+    """In which epoch a training diverged, by the error or its evaluation; None if it did not."""
+    if isinstance(error, DivergedError):
+        return int(re.findall(r"epoch (\d+)", str(error))[0])
+    for row in history:
+        losses = (row["select_loss"], row["heldout_loss"])
+        if not all(loss is None or math.isfinite(loss) for loss in losses):
+            return row["epoch"]
+    return None
+
+
+def own_set_is_here(name: str) -> bool:
+    """Whether there is the report's own set: without it, and no folder of data named, synthetic scenes do."""
+    root = os.environ.get("SCENEBENCH_DATA")
+    return root is not None or (PROJECT / "data" / name).is_dir()
+
+
+def _fewer(data: NetworkData, large: bool) -> NetworkData:
+    """A few images a class, for a look."""
+    train, heldout = LITE_FIT_LARGE if large else LITE_FIT, LITE_HELDOUT
+    return dataclasses.replace(
+        data, train=_first(data.train, train), heldout=_first(data.heldout, heldout),
+        note=f"{data.note}; {train} + {heldout} a class of these",
+    )  # fmt: skip
+
+
+def _first(part: ArrayPart, per_class: int) -> ArrayPart:
+    rows = [np.flatnonzero(part.labels == label)[:per_class] for label in np.unique(part.labels)]
+    return part.select(np.sort(np.concatenate(rows)))

@@ -1,0 +1,298 @@
+"""The network experiments of reports R1 to R5 as plain tables: what is trained, and what was reported.
+
+Nothing here needs torch; `experiments.network_runs` trains the rows. Reported figures are fractions, as
+printed in the report; where it only says something, that stands in `finding`.
+"""
+
+import re
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+
+from experiments.tables import EXPERIMENTS
+
+# R1 part 2 trained for 40 epochs; its comparison of networks here has the same epochs for all, but fewer.
+R1_TABLE_EPOCHS = 20
+
+R1_THRESHOLD = 0.84
+R1_MEGABYTES = 80.0
+
+# Part and measure of each line of a panel; a report's own curves are one or two panels.
+Panels = tuple[tuple[tuple[str, str], ...], ...]
+R1_PANELS: Panels = (
+    (("train", "accuracy"),), (("train", "loss"),), (("select", "accuracy"),), (("select", "loss"),),
+)  # fmt: skip
+R2_PANELS: Panels = (
+    (("train", "loss"), ("heldout", "loss"), ("heldout", "accuracy")),
+    (("train", "loss"), ("train", "accuracy"), ("heldout", "accuracy")),
+)
+R3_PANELS: Panels = ((("train", "accuracy"), ("heldout", "accuracy")),)
+R4_PANELS: Panels = (
+    (("train", "accuracy"), ("heldout", "accuracy")),
+    (("train", "loss"), ("heldout", "loss")),
+)
+R5_PANELS: Panels = ((("train", "loss"),), (("train", "accuracy"),))
+
+
+@dataclass(frozen=True)
+class Setting:
+    """One training.
+
+    label : how rows and figures call it, unique in its experiment.
+    recipe, changes : a row of `deep.recipes.RECIPES` and the fields that differ from it.
+    options : of the network.
+    reported : the report's figures by metric.
+    finding : what the report says of it in words.
+    """
+
+    label: str
+    model: str
+    recipe: str
+    changes: Mapping[str, object] = field(default_factory=dict)
+    options: Mapping[str, object] = field(default_factory=dict)
+    reported: Mapping[str, float] = field(default_factory=dict)
+    finding: str = ""
+
+    @property
+    def slug(self) -> str:
+        """The label as a file name."""
+        return re.sub(r"[^A-Za-z0-9.]+", "-", self.label).strip("-")
+
+
+@dataclass(frozen=True)
+class Experiment:
+    """Trainings that make one table of a report.
+
+    metrics : the columns shown; more are recorded.
+    panels : the curves drawn for each setting; none for a mere comparison.
+    confusions : whether the report shows confusion matrices.
+    """
+
+    name: str
+    report: str
+    title: str
+    dataset: str
+    settings: tuple[Setting, ...]
+    metrics: tuple[str, ...] = ("accuracy", "train accuracy")
+    panels: Panels = ()
+    confusions: bool = False
+    course_split: bool = False
+
+
+def figure_name(experiment: Experiment, setting: Setting, kind: str) -> str:
+    """Where a setting's ``curves`` or ``confusion`` lies, below the folder of figures."""
+    return f"{experiment.report.lower()}/{experiment.name}-{setting.slug}-{kind}.svg"
+
+
+def _r1_final() -> Experiment:
+    reported = {
+        "mynet": (0.97840, 0.88980, 0.06605, 0.39247, 0.8898),
+        "resnet18": (0.98415, 0.89860, 0.05136, 0.40423, 0.8918),
+    }
+    metrics = ("train accuracy", "select accuracy", "train loss", "select loss", "accuracy")
+    settings = tuple(
+        Setting(model, model, "r1", reported=dict(zip(metrics, figures, strict=True)))
+        for model, figures in reported.items()
+    )
+    return Experiment(
+        "r1-cnn-final", "R1", "R1's two networks, the epoch chosen on select, 40 epochs", "cifar10", settings,
+        (*metrics, "MB", "training seconds"), R1_PANELS, course_split=True,
+    )  # fmt: skip
+
+
+R1_MODELS = ("resnet18", "resnet18_plain", "vgg16", "vgg19", "vgg16_wide", "lenet_32", "alexnet_32",
+             "googlenet", "mynet", "densenet", "densenet121")  # fmt: skip
+R1_AUGMENTATIONS = {"none": "r1-plain", "rotation": "r1-rotation", "flip": "r1-flip", "both": "r1"}
+_R1_REPORTED = {("vgg16", "rotation"): 0.825, ("vgg16_wide", "rotation"): 0.8316,
+                ("googlenet", "both"): 0.8898, ("mynet", "both"): 0.8898, ("resnet18", "both"): 0.8918,
+                ("densenet", "both"): 0.876, ("densenet121", "both"): 0.876}  # fmt: skip
+_R1_FINDINGS = {
+    ("resnet18", "rotation"): "passed 0.84 at the first training run",
+    ("vgg19", "rotation"): "lower than VGG16",
+    ("vgg16", "both"): "passed 0.84; file over 80 MB",
+    ("lenet_32", "both"): "low, below 0.84",
+    ("alexnet_32", "both"): "low, below 0.84",
+}
+
+
+def _r1_table() -> Experiment:
+    settings = []
+    for model in R1_MODELS:
+        # without batch norm the others' rate is too high
+        slow = {"lr": 0.01} if model in ("lenet_32", "alexnet_32") else {}
+        for augmentation, recipe in R1_AUGMENTATIONS.items():
+            found = _R1_REPORTED.get((model, augmentation))
+            settings.append(
+                Setting(
+                    f"{model}, {augmentation}",
+                    model,
+                    recipe,
+                    {"epochs": R1_TABLE_EPOCHS, **slow},
+                    reported={} if found is None else {"accuracy": found},
+                    finding=_R1_FINDINGS.get((model, augmentation), ""),
+                )
+            )
+    return Experiment(
+        "r1-cnn-table", "R1", f"What R1 tried, augmentation by augmentation, {R1_TABLE_EPOCHS} epochs each",
+        "cifar10", tuple(settings), ("accuracy", "MB", "training seconds"), course_split=True,
+    )  # fmt: skip
+
+
+_R2_METRICS = ("train loss", "held-out loss", "train accuracy", "accuracy", "generalisation gap", "loss gap")
+_LENET_FINDINGS = {
+    "lenet_baseline": "loss flattens near 0.5",
+    "lenet_modern": "better in every respect: accuracies near 0.85, losses down to about 0.2; "
+    "gap slightly larger than baseline",
+    "lenet_window9": "better than baseline and modern; gap slightly larger than both",
+    "lenet_window7": "7 to 9 changes curves little but complexity a lot",
+    "lenet_channels8": "accuracy as window9, training loss below 0.2; gap smaller than window9; the best",
+    "lenet_channels16": "",
+    "lenet_channels24": "no visible gain, cost up",
+    "lenet_channels32": "no visible gain, cost up",
+    "lenet_channels64": "no visible gain, cost up",
+    "lenet_convs4": "accuracy as the others; training loss much higher than window9 and channels8",
+    "lenet_fc5": "accuracy as the others; training loss well below convs4, about window9",
+}
+_ALEXNET_FINDINGS = {
+    "alexnet_128": "loss slightly higher than the LeNets, accuracy the same; gap gone after epoch 3",
+    "alexnet_28": "accuracies near 0.8, loss down to 0.25",
+    "alexnet_28_small": "accuracy slightly better, no gap, loss about the same",
+    "alexnet_224": "too slow to train",
+}
+_RATE_FINDINGS = {
+    1.0: "worst of all",
+    0.01: "best; gap almost none; training loss higher than the earlier models",
+    0.001: "also shown",
+}
+_DROPOUT_FINDINGS = {0.1: "slightly better than the other rates; the gap almost vanishes"}
+
+
+def _r2(name: str, title: str, settings) -> Experiment:
+    metrics = (*_R2_METRICS, "training seconds")
+    return Experiment(name, "R2", title, "fashion_mnist", tuple(settings), metrics, R2_PANELS)
+
+
+def _r2_experiments() -> tuple[Experiment, ...]:
+    return (
+        _r2("r2-lenet", "The LeNets", (
+            Setting(model, model, "r2-lenet", finding=finding) for model, finding in _LENET_FINDINGS.items()
+        )),
+        _r2("r2-lr", "Learning rates on lenet_modern", (
+            Setting(f"lr {rate:g}", "lenet_modern", "r2-lenet", {"lr": rate}, finding=finding)
+            for rate, finding in _RATE_FINDINGS.items()
+        )),
+        _r2("r2-dropout", "Dropout on lenet_channels8", (
+            Setting(f"dropout {rate:g}", "lenet_channels8", "r2-lenet", {"dropout": rate},
+                    finding=_DROPOUT_FINDINGS.get(rate, ""))
+            for rate in (0.1, 0.3, 0.5, 0.7)
+        )),
+        _r2("r2-alexnet", "The AlexNets, with the textbook's size for its time", (
+            Setting(model, model, "r2-alexnet", finding=finding)
+            for model, finding in _ALEXNET_FINDINGS.items()
+        )),
+    )  # fmt: skip
+
+
+_R3_METRICS = ("train accuracy", "accuracy", "generalisation gap", "epoch seconds", "parameters", "MACs")
+R3_NETWORKS = (
+    Setting("plain", "cifar_plain", "r3", reported={
+        "train accuracy": 1.0, "accuracy": 0.6622, "epoch seconds": 1.15, "parameters": 704_842},
+        finding="overfits heavily; more epochs will not help"),
+    Setting("separable", "cifar_separable", "r3", reported={
+        "train accuracy": 0.9622, "accuracy": 0.5301, "epoch seconds": 1.12, "parameters": 104_106},
+        finding="overfits heavily; slightly faster"),
+    Setting("residual", "cifar_residual", "r3", reported={
+        "train accuracy": 0.8014, "accuracy": 0.7197, "epoch seconds": 1.15, "parameters": 706_954},
+        finding="the best; its curves have not flattened"),
+    Setting("50k", "cifar_50k", "r3",
+        finding="train just under 60 %, validation a little over 60 %; under 50,000 parameters; "
+        "does not overfit"),
+)  # fmt: skip
+R3_ABLATION = (
+    Setting("residual, as it is", "cifar_residual", "r3"),
+    Setting("without dropout", "cifar_residual", "r3", options={"dropout": 0.0}),
+    Setting("without skips", "cifar_residual", "r3", options={"skips": False}),
+    Setting("without both", "cifar_residual", "r3", options={"dropout": 0.0, "skips": False}),
+)
+
+
+def _r3_experiments() -> tuple[Experiment, ...]:
+    return (
+        Experiment("r3-networks", "R3", "The four networks", "cifar10", R3_NETWORKS, _R3_METRICS, R3_PANELS),
+        Experiment("r3-ablation", "R3", "What dropout and skips do", "cifar10", R3_ABLATION,
+                   ("train accuracy", "accuracy", "generalisation gap"), R3_PANELS),
+    )  # fmt: skip
+
+
+def _r4_experiments() -> tuple[Experiment, ...]:
+    metrics = ("train accuracy", "accuracy", "train loss", "held-out loss", "training seconds")
+    digits = (Setting("10 classes", "mnist_conv3", "r4"),)
+    merged = (Setting("4 classes", "mnist_conv3", "r4-merged"),)
+    return (
+        Experiment("r4-digits", "R4", "The ten digits", "mnist", digits,
+                   (*metrics, "accuracy after merging"), R4_PANELS, confusions=True),
+        Experiment("r4-merged", "R4", "Four merged classes", "mnist", merged, metrics, R4_PANELS,
+                   confusions=True),
+    )  # fmt: skip
+
+
+def _alexnet(variant: str, accuracy: float | None = None, finding: str = "", **options) -> Setting:
+    model = f"alexnet_227{variant}"
+    label = ", ".join([model, *(f"{name}={value}" for name, value in options.items())])
+    reported = {} if accuracy is None else {"accuracy": accuracy}
+    return Setting(label, model, "r5", options=options, reported=reported, finding=finding)
+
+
+R5_VARIANTS = (
+    _alexnet("", 0.70),
+    _alexnet("_conv4", 0.73),
+    _alexnet("_conv3", 0.67, "lower complexity"),
+    _alexnet("_conv3", 0.67, "the other reading, with more parameters", conv3_out=384),
+    _alexnet("_fc2", 0.6173, "fewer linear layers underfit"),
+    _alexnet("_fc1", 0.5659, "fewer linear layers underfit"),
+    _alexnet("_fc4", finding="worse; too complex"),
+    _alexnet("_leaky", 0.6282),
+    _alexnet("_lrn", finding="not run"),
+)
+R5_BCE = (
+    Setting("alexnet_227, BCE", "alexnet_227", "r5-bce", reported={"accuracy": 0.80}),
+    Setting("alexnet_227_conv3, BCE", "alexnet_227_conv3", "r5-bce", reported={"accuracy": 0.8136},
+            finding="the best"),
+)  # fmt: skip
+
+
+def _r5_experiments() -> tuple[Experiment, ...]:
+    metrics = ("accuracy", "train accuracy", "train loss", "training seconds")
+    return (
+        Experiment("r5-variants", "R5", "AlexNet and its variants, cross-entropy", "cifar10", R5_VARIANTS,
+                   metrics, R5_PANELS),
+        Experiment("r5-bce", "R5", "Binary cross-entropy", "cifar10", R5_BCE, metrics, R5_PANELS),
+    )  # fmt: skip
+
+
+NETWORK_EXPERIMENTS: dict[str, Experiment] = {
+    row.name: row
+    for row in (
+        _r1_final(), _r1_table(), *_r2_experiments(), *_r3_experiments(), *_r4_experiments(),
+        *_r5_experiments(),
+    )
+}  # fmt: skip
+
+# Names that stand for several experiments, the classical ones of R1 among them.
+GROUPS: dict[str, tuple[str, ...]] = {
+    **{
+        part: tuple(name for name in EXPERIMENTS if name.startswith(f"{part}-"))
+        for part in ("r1-tiny", "r1-bow")
+    },
+    "r1-cnn": ("r1-cnn-final", "r1-cnn-table"),
+    **{
+        report.lower(): tuple(row.name for row in NETWORK_EXPERIMENTS.values() if row.report == report)
+        for report in ("R2", "R3", "R4", "R5")
+    },
+}
+GROUPS["all"] = tuple(name for names in GROUPS.values() for name in names)
+
+
+def expanded(names: Sequence[str]) -> list[str]:
+    """Names of experiments, groups opened, each once, in the order of the reports."""
+    asked = {each for name in names for each in GROUPS.get(name, (name,))}
+    return [name for name in (*EXPERIMENTS, *NETWORK_EXPERIMENTS) if name in asked]

@@ -1,0 +1,349 @@
+"""One Markdown page a report: its tables and figures in its order, what it reported beside what came out.
+
+Everything on a page comes from the rows in the results folder, from the figures that were drawn when they
+were made, and from the networks themselves: equal rows and figures give equal bytes. What is not measured
+yet is said to be owed.
+"""
+
+from collections.abc import Callable, Sequence
+from pathlib import Path
+
+import torch
+
+from deep.diagram import write_diagram
+from deep.listings import describe, formula_table, share_listing, summary, zoo_table
+from deep.zoo import MODELS, build_model
+from experiments.network_tables import (
+    NETWORK_EXPERIMENTS,
+    R1_MEGABYTES,
+    R1_THRESHOLD,
+    Experiment,
+    Setting,
+    figure_name,
+)
+from experiments.tables import EXPERIMENTS, Row, read_rows
+from scenes.files import atomic_path
+
+OWED = "owed"
+
+# Figures of the report, measured ones beside them.
+_DIGITS = {"training seconds": 1, "epoch seconds": 2, "MB": 3, "MACs": 0, "parameters": 0}
+
+
+class Page:
+    """A page as it grows: headings, paragraphs, tables, listings, figures.
+
+    results, folder : where rows are read and where the page will stand.
+    own_sets : only rows of the reports' own images count.
+    """
+
+    def __init__(self, report: str, results: Path, folder: Path, own_sets: bool):
+        self.report, self.results, self.folder, self.own_sets = report, results, folder, own_sets
+        self._blocks: list[str] = []
+
+    @property
+    def text(self) -> str:
+        """The whole page."""
+        return "\n\n".join(self._blocks) + "\n"
+
+    def heading(self, text: str, level: int = 2) -> None:
+        """A heading."""
+        self._blocks.append(f"{'#' * level} {text}")
+
+    def say(self, text: str) -> None:
+        """A paragraph."""
+        self._blocks.append(text)
+
+    def table(self, lines: Sequence[Sequence[str]]) -> None:
+        """A table; the first line is its head."""
+        marked = ["|" + "---|" * len(lines[0])]
+        rows = ["| " + " | ".join(cell.replace("|", "\\|") for cell in line) + " |" for line in lines]
+        self._blocks.append("\n".join([rows[0], *marked, *rows[1:]]))
+
+    def listing(self, text: str, fold: str = "") -> None:
+        """A text as it is, behind the words of `fold` where it is long."""
+        block = f"```text\n{text.rstrip()}\n```"
+        if fold:
+            block = f"<details><summary>{fold}</summary>\n\n{block}\n\n</details>"
+        self._blocks.append(block)
+
+    def figures(self, names: Sequence[str], captions: Sequence[str]) -> None:
+        """Figures beside each other; their files lie in the page's folder."""
+        cells = [
+            f"![{caption}]({name})" if (self.folder / name).is_file() else f"{caption}: {OWED}"
+            for name, caption in zip(names, captions, strict=True)
+        ]
+        if len(cells) == 1:
+            self._blocks.append(cells[0])
+        else:
+            self.table([list(captions), cells])
+
+    def rows(self, experiment: str, dataset: str) -> dict[tuple[str, str], Row]:
+        """The rows that count of an experiment, by setting and metric."""
+        found: dict[tuple[str, str], Row] = {}
+        for row in read_rows(self.results / f"{experiment}.csv"):
+            if not self.own_sets or row.dataset == dataset:
+                found[row.setting, row.metric] = row
+        return found
+
+
+def write_page(report: str, results: Path, folder: Path, *, own_sets: bool | None = None) -> Path:
+    """Write the page of a report, R1 to R5, into `folder` and return its path.
+
+    Parameters
+    ----------
+    report : str
+    results : Path
+        Folder of the tables.
+    folder : Path
+        Where the figures lie, in a folder of the report's own, and the page will.
+    own_sets : bool, optional
+        Whether rows of other images than the report's are left out; by default yes, unless there are none
+        of the report's.
+    """
+    if own_sets is None:
+        own_sets = _has_own(report, results)
+    page = Page(report, results, folder, own_sets)
+    folder.mkdir(parents=True, exist_ok=True)
+    PAGES[report](page)
+    path = folder / f"{report.lower()}.md"
+    with atomic_path(path) as temporary:
+        temporary.write_text(page.text, encoding="utf-8")
+    return path
+
+
+def _has_own(report: str, results: Path) -> bool:
+    """Whether any row is of the report's own images."""
+    sets = {each.name: each.dataset for each in NETWORK_EXPERIMENTS.values() if each.report == report}
+    if report == "R1":
+        sets |= dict.fromkeys(EXPERIMENTS, "scene15")
+    return any(row.dataset == own for name, own in sets.items() for row in read_rows(results / f"{name}.csv"))
+
+
+# ------------------------------------------------------------------------------------------- parts of pages
+
+
+def _network_table(page: Page, name: str, extra: Callable[[dict], list[str]] | None = None, heads=()) -> None:
+    """The table of an experiment, a line a setting; `extra` makes further cells of a setting's rows."""
+    experiment = NETWORK_EXPERIMENTS[name]
+    rows = page.rows(name, experiment.dataset)
+    printed = {metric for setting in experiment.settings for metric in setting.reported}
+    columns = [
+        (metric, which)
+        for metric in experiment.metrics
+        for which in (("reported", "measured") if metric in printed else ("measured",))
+    ]
+    finds = any(setting.finding for setting in experiment.settings)
+    names = [metric if metric not in printed else f"{metric}, {which}" for metric, which in columns]
+    lines = [["setting", *names, *heads, *(["the report says"] if finds else [])]]
+    for setting in experiment.settings:
+        cells = [_cell(rows, setting, metric, which) for metric, which in columns]
+        own = {metric: rows[key] for key in rows for metric in [key[1]] if key[0] == setting.label}
+        further = extra(own) if extra else []
+        lines.append([setting.label, *cells, *further, *([setting.finding] if finds else [])])
+    page.table(lines)
+    page.say(_origin(experiment, list(rows.values())))
+
+
+def _cell(rows: dict[tuple[str, str], Row], setting: Setting, metric: str, which: str) -> str:
+    if which == "reported":
+        return _shown(setting.reported[metric], metric) if metric in setting.reported else ""
+    main = rows.get((setting.label, "accuracy"))
+    if main is not None and main.status == "failed":
+        last = f" (last {float(main.measured):.4f})" if main.measured else ""
+        return f"failed: {main.reason}{last}" if metric == "accuracy" else ""
+    row = rows.get((setting.label, metric))
+    return OWED if row is None else _shown(float(row.measured), metric)
+
+
+def _shown(value: float, metric: str) -> str:
+    return f"{value:,.{_DIGITS.get(metric, 4)}f}"
+
+
+def _origin(experiment: Experiment, rows: Sequence[Row]) -> str:
+    if not rows:
+        return f"Not measured yet: `python scripts/reproduce.py {experiment.name}`."
+    sizes = sorted({f"{row.dataset}, {int(row.n_test):,} held-out images" for row in rows})
+    machines = sorted({row.hardware for row in rows})
+    return f"Measured on {'; '.join(sizes)}; {'; '.join(machines)}. Rows: `results/{experiment.name}.csv`."
+
+
+def _curves(page: Page, name: str, labels: Sequence[str] | None = None, kind: str = "curves") -> None:
+    """The curves of an experiment's settings, one below the other, or those named beside each other."""
+    experiment = NETWORK_EXPERIMENTS[name]
+    chosen = [setting for setting in experiment.settings if labels is None or setting.label in labels]
+    names = [figure_name(experiment, setting, kind) for setting in chosen]
+    captions = [setting.label for setting in chosen]
+    if labels is None:
+        for figure, caption in zip(names, captions, strict=True):
+            page.figures([figure], [caption])
+    else:
+        page.figures(names, captions)
+
+
+def _classical_table(page: Page, name: str) -> None:
+    page.heading((EXPERIMENTS[name].__doc__ or name).strip().rstrip("."), 3)
+    rows = [row for row in page.rows(name, "scene15").values() if row.status == "done"]
+    if not rows:
+        page.say(f"{OWED.capitalize()}: `python scripts/reproduce.py {name}`.")
+        return
+    lines = [["setting", "metric", "reported", "measured", "spread", "seeds", "seconds"]]
+    lines += [
+        [row.setting, row.metric, row.reported, row.measured, row.spread, row.n_seeds, row.seconds]
+        for row in rows
+    ]
+    page.table(lines)
+
+
+def _meta(name: str, **options) -> torch.nn.Module:
+    with torch.device("meta"):
+        return build_model(name, **options)
+
+
+def _diagram(page: Page, name: str) -> None:
+    file = f"{page.report.lower()}/{name}.svg"
+    (page.folder / file).parent.mkdir(parents=True, exist_ok=True)
+    write_diagram(_meta(name), MODELS[name].input_size, page.folder / file, title=name)
+    page.figures([file], [name])
+
+
+# -------------------------------------------------------------------------------------------------- reports
+
+
+def _open(page: Page, title: str) -> None:
+    page.heading(f"{page.report}: {title}", 1)
+    page.say(
+        "Written by `scripts/reproduce.py` from the rows in `results/`; nobody types a figure. Accuracies "
+        "are fractions, those measured of the held-out images unless they say otherwise; what is not yet "
+        f"measured is {OWED}."
+    )
+
+
+def _r1(page: Page) -> None:
+    _open(page, "scene recognition, and networks for CIFAR-10")
+    page.heading("Part 1: tiny images and bags of SIFT")
+    for name in EXPERIMENTS:
+        _classical_table(page, name)
+    page.heading("The two confusion matrices", 3)
+    drawn = Path(__file__).resolve().parents[1] / "docs" / "confusions.svg"
+    if drawn.is_file() and page.folder.resolve().parent == drawn.parent:
+        page.say(f"![tiny images and bags of SIFT](../{drawn.name})")
+    else:
+        page.say(f"{OWED.capitalize()}: `python scripts/draw_confusions.py`.")
+    page.heading("Part 2: mynet and resnet18")
+    page.say(
+        "The report's *val acc* is the value in its log at the epoch it kept: here *select accuracy*, on the "
+        "tenth of the training images on which the epoch is chosen. Its *accuracy* is a separate evaluation: "
+        "here of the held-out images, once."
+    )
+    _network_table(page, "r1-cnn-final")
+    page.heading("Learning curves", 3)
+    _curves(page, "r1-cnn-final")
+    page.heading("The networks", 3)
+    for name in ("mynet", "resnet18"):
+        text = summary(_meta(name), MODELS[name].input_size)
+        page.say(f"`{name}`:")
+        page.listing("\n".join(text.rstrip().splitlines()[-9:]))
+        page.listing(describe(name), fold=f"{name}: every module and every call")
+    page.heading("What R1 tried")
+    page.say(f"The threshold is {R1_THRESHOLD} and the limit {R1_MEGABYTES:g} MB of float32 weights.")
+    _network_table(page, "r1-cnn-table", _verdicts, (f"above {R1_THRESHOLD}", f"under {R1_MEGABYTES:g} MB"))
+
+
+def _verdicts(rows: dict[str, Row]) -> list[str]:
+    accuracy, size = rows.get("accuracy"), rows.get("MB")
+    if accuracy is None or size is None or accuracy.status != "done":
+        return ["", ""]
+    return [
+        "yes" if float(accuracy.measured) > R1_THRESHOLD else "no",
+        "yes" if float(size.measured) <= R1_MEGABYTES else "no",
+    ]
+
+
+# R2's eight tables in its order; the experiments that each follows.
+_R2_LISTED = ("lenet_modern", "lenet_window9", "lenet_channels8", "lenet_convs4", "lenet_fc5")
+_R2_ALEXNETS = ("alexnet_128", "alexnet_28", "alexnet_28_small")
+
+
+def _r2(page: Page) -> None:
+    _open(page, "LeNets and AlexNets on Fashion-MNIST")
+    page.say(
+        "The generalisation gap is train accuracy minus held-out accuracy, the loss gap held-out loss minus "
+        "train loss. The last epoch is kept; the held-out curve is drawn as in the report and not used for "
+        "choosing."
+    )
+    page.heading("The baseline and its variants")
+    _network_table(page, "r2-lenet")
+    _curves(page, "r2-lenet")
+    page.heading("Parameters and MACs", 3)
+    for name in _R2_LISTED:
+        page.say(f"`{name}`:")
+        page.listing(share_listing(_meta(name), MODELS[name].input_size))
+    page.heading("Learning rate")
+    _network_table(page, "r2-lr")
+    _curves(page, "r2-lr", ("lr 0.01", "lr 0.001"))
+    _curves(page, "r2-lr", ("lr 1",))
+    page.heading("Dropout on the best model")
+    _network_table(page, "r2-dropout")
+    _curves(page, "r2-dropout", ("dropout 0.1", "dropout 0.7"))
+    _curves(page, "r2-dropout", ("dropout 0.3", "dropout 0.5"))
+    page.say("The best model without and with dropout 0.1:")
+    lenet, dropout = NETWORK_EXPERIMENTS["r2-lenet"], NETWORK_EXPERIMENTS["r2-dropout"]
+    best = next(setting for setting in lenet.settings if setting.label == "lenet_channels8")
+    page.figures(
+        [figure_name(lenet, best, "curves"), figure_name(dropout, dropout.settings[0], "curves")],
+        ["without dropout", "dropout 0.1"],
+    )
+    page.heading("AlexNets")
+    _network_table(page, "r2-alexnet")
+    _curves(page, "r2-alexnet")
+    page.heading("Parameters and MACs", 3)
+    for name in _R2_ALEXNETS:
+        page.say(f"`{name}`:")
+        page.listing(share_listing(_meta(name), MODELS[name].input_size))
+
+
+def _r3(page: Page) -> None:
+    _open(page, "four small networks for CIFAR-10")
+    page.heading("The networks")
+    for name in ("cifar_plain", "cifar_separable", "cifar_residual", "cifar_50k"):
+        page.heading(name, 3)
+        page.listing(formula_table(_meta(name), MODELS[name].input_size, channels_last=True))
+        if name in ("cifar_residual", "cifar_50k"):
+            _diagram(page, name)
+    page.heading("Results")
+    _network_table(page, "r3-networks")
+    _curves(page, "r3-networks")
+    page.heading("What dropout and skips do")
+    _network_table(page, "r3-ablation")
+    _curves(page, "r3-ablation")
+
+
+def _r4(page: Page) -> None:
+    _open(page, "a small network for MNIST")
+    for name, classes in (("r4-digits", 10), ("r4-merged", 4)):
+        page.heading(NETWORK_EXPERIMENTS[name].title)
+        page.listing(
+            formula_table(_meta("mnist_conv3", num_classes=classes), MODELS["mnist_conv3"].input_size)
+        )
+        _network_table(page, name)
+        _curves(page, name)
+        _curves(page, name, kind="confusion")
+    page.say(
+        "*Accuracy after merging* is that of the ten-class network when its predictions are taken together "
+        "to the four classes: what training on merged classes is to be compared with."
+    )
+
+
+def _r5(page: Page) -> None:
+    _open(page, "AlexNet at 227x227")
+    page.heading("The networks")
+    page.listing(formula_table(_meta("alexnet_227"), MODELS["alexnet_227"].input_size))
+    page.listing("\n".join(zoo_table(name for name in MODELS if name.startswith("alexnet_227"))))
+    for name in ("r5-variants", "r5-bce"):
+        page.heading(NETWORK_EXPERIMENTS[name].title)
+        _network_table(page, name)
+        _curves(page, name)
+
+
+PAGES: dict[str, Callable[[Page], None]] = {"R1": _r1, "R2": _r2, "R3": _r3, "R4": _r4, "R5": _r5}

@@ -1,0 +1,240 @@
+"""What the images of a set really show, and what somebody says they show, read from files with checks."""
+
+import csv
+import io
+import json
+import os
+import re
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+from experiments.data import PROJECT
+from reports import read_run
+from scenes.dataset import SceneDataset, committed_split, image_files
+from scenes.formats import cifar10_parts, read_cifar10, read_mnist_like, which_kind
+from scenes.synthetic import synthetic_folder
+
+KNOWN_TRUTHS = ("scene15", "cifar10", "mnist", "fashion_mnist", "synthetic")
+COLUMNS = ("filename", "label")
+ANNOTATIONS = "annotations.json"
+
+_MOST_BYTES = 2**26
+_DIGITS = tuple("0123456789")
+
+
+@dataclass(frozen=True)
+class Truth:
+    """What the images of a set really show.
+
+    Attributes
+    ----------
+    name : str
+    labels : dict of str to str
+        Class name of each image, by its name.
+    classes : tuple of str, sorted
+    official : tuple of str
+        The classes in the set's own order, which integer labels refer to; empty where there is none.
+    """
+
+    name: str
+    labels: dict[str, str]
+    classes: tuple[str, ...]
+    official: tuple[str, ...] = ()
+
+    def class_of(self, label: str) -> str | None:
+        """The class that a label means: its name, or its official index; None for an unknown one."""
+        if label in self.classes:
+            return label
+        is_index = re.fullmatch("[0-9]{1,9}", label) is not None and int(label) < len(self.official)
+        return self.official[int(label)] if is_index else None
+
+
+def read_truth(truth: str | Path, classes_file: str | Path | None = None) -> Truth:
+    """The truth in a file or folder, or that of a known set.
+
+    Parameters
+    ----------
+    truth : path or str
+        ``annotations.json`` or a folder with it (or with it in ``val/``); a CSV ``filename,label``; a
+        folder of class folders (of one with ``test/``, that part); a folder with CIFAR-10's or MNIST's files,
+        or the name of a known set: its held-out images, as `experiments.network_data` holds them out.
+    classes_file : path, optional
+        Class names, one a line; the first is label 0. Without it annotations.json has ``0`` to ``9``.
+
+    Raises
+    ------
+    FileNotFoundError, ValueError
+        No such file or set; labels that are no classes; an image named twice; fewer than two classes.
+    """
+    path, official = Path(truth), _read_classes(classes_file)
+    if not path.exists() and str(truth) in KNOWN_TRUTHS:
+        found = _of_known_set(str(truth))
+    elif path.is_dir():
+        found = _of_folder(path, official)
+    elif path.suffix == ".json":
+        found = _of_annotations(path, official)
+    elif path.is_file():
+        found = _of_csv(path, official)
+    else:
+        raise FileNotFoundError(
+            f"{truth}: no such truth: give {ANNOTATIONS}, a CSV {','.join(COLUMNS)}, a folder, or one of "
+            f"{', '.join(KNOWN_TRUTHS)}"
+        )
+    if official and official != found.official:
+        if found.official:
+            raise ValueError(f"{truth} has classes of its own: leave --classes out")
+        if unknown := sorted(set(found.classes) - set(official)):
+            raise ValueError(f"{truth}: class {unknown[0]!r} is not in {classes_file}: add it there")
+        found = replace(found, classes=tuple(sorted(official)), official=official)
+    if len(found.classes) < 2:
+        raise ValueError(f"{truth}: fewer than two classes: give a truth with more, or --classes FILE")
+    for index, name in enumerate(found.official):
+        if re.fullmatch("[0-9]+", name) and name != str(index):
+            raise ValueError(
+                f"class {name!r} is number {index}: it could mean either, give the classes other names"
+            )
+    return found
+
+
+def read_predictions(path: Path) -> list[tuple[str, str]]:
+    """Rows (image name, label) of a ``pred.csv``, or of a run folder.
+
+    Raises
+    ------
+    FileNotFoundError, ValueError
+        No such file; no CSV with the header ``filename,label``; a damaged run.
+    """
+    path = Path(path)
+    if path.is_dir():
+        if (path / "result.json").is_file() or not (path / "pred.csv").is_file():
+            run = read_run(path)
+            return list(zip(run.filenames, run.predicted, strict=True))
+        path = path / "pred.csv"
+    return _read_csv(path)
+
+
+def _of_annotations(path: Path, official: tuple[str, ...]) -> Truth:
+    if not path.is_file():
+        raise FileNotFoundError(f"{path}: no such file: check the path given to --truth")
+    try:
+        found = json.loads(_text(path))
+    except (ValueError, RecursionError) as error:
+        raise ValueError(f"{path}: not JSON ({' '.join(str(error).split())[:200]}): write it again") from None
+    names = found.get("filenames") if isinstance(found, dict) else None
+    labels = found.get("labels") if isinstance(found, dict) else None
+    if not (isinstance(names, list) and isinstance(labels, list) and 0 < len(names) == len(labels)):
+        raise ValueError(
+            f'{path}: no list of names with a label each: write {{"filenames": ["0001.png"], "labels": [3]}}'
+        )
+    classes = official or _DIGITS
+    rows = {}
+    for name, label in zip(names, labels, strict=True):
+        if not isinstance(name, str) or name in rows:
+            raise ValueError(f"{path}: {str(name)[:80]!r} is no name, or stands twice: correct it")
+        if type(label) is not int or not 0 <= label < len(classes):  # JSON's true is an int to Python
+            raise ValueError(
+                f"{path}: label {str(label)[:40]!r} is no integer from 0 to {len(classes) - 1}: correct it, "
+                "or give the class names with --classes"
+            )
+        rows[name] = classes[label]
+    return Truth(path.resolve().parent.name, rows, tuple(sorted(classes)), classes)
+
+
+def _of_csv(path: Path, official: tuple[str, ...]) -> Truth:
+    labels: dict[str, str] = {}
+    classes = tuple(sorted(official))
+    known = Truth(path.stem, labels, classes, official)
+    for name, label in _read_csv(path):
+        meant = known.class_of(label) if official else label
+        if not meant:
+            raise ValueError(f"{path}: {name[:80]!r} has label {label[:40]!r}, which is no class: correct it")
+        if labels.setdefault(name, meant) != meant:
+            raise ValueError(f"{path}: {name[:80]!r} has two labels: keep one of the rows")
+    if not labels:
+        raise ValueError(f"{path}: no rows: give a truth with images")
+    return replace(known, classes=classes or tuple(sorted(set(labels.values()))))
+
+
+def _of_folder(path: Path, official: tuple[str, ...]) -> Truth:
+    for inner in (path, path / "val"):
+        if (inner / ANNOTATIONS).is_file():
+            return _of_annotations(inner / ANNOTATIONS, official)
+    name = path.resolve().name
+    if (path / "test").is_dir():
+        scenes = SceneDataset.from_folder(path)
+        return Truth(name, dict(zip(scenes.test.names, scenes.test.labels, strict=True)), scenes.classes)
+    kind = which_kind(path)
+    if kind in ("cifar10", "mnist"):
+        return _of_arrays(path, name, kind)
+    labels = {
+        f"{folder.name}/{image.name}": folder.name
+        for folder in sorted(path.iterdir()) if folder.is_dir() and folder.name[0] != "."
+        for image in image_files(folder)
+    }  # fmt: skip
+    if not labels:
+        raise ValueError(f"{path}: no images in class folders, and no {ANNOTATIONS}: give another truth")
+    return Truth(name, labels, tuple(sorted(set(labels.values()))))
+
+
+def _of_known_set(name: str) -> Truth:
+    if name == "scene15":
+        labels = {image: image.split("/")[0] for image in committed_split(name)["test"]}
+        return Truth(name, labels, tuple(sorted(set(labels.values()))))
+    if name == "synthetic":
+        return replace(_of_folder(synthetic_folder(), ()), name=name)
+    root = os.environ.get("SCENEBENCH_DATA")
+    folder = (Path(root) if root is not None else PROJECT / "data") / name
+    if not folder.is_dir():
+        raise FileNotFoundError(
+            f"{folder}: no such folder: get it with python scripts/get_data.py {name} --to {folder.parent}"
+        )
+    return _of_arrays(folder, name, "cifar10" if name == "cifar10" else "mnist")
+
+
+def _of_arrays(folder: Path, name: str, kind: str) -> Truth:
+    """The held-out images of a set in arrays; of CIFAR-10 without a test batch the committed 5,000."""
+    if kind == "mnist":
+        _, heldout, classes = read_mnist_like(folder, name=name)
+    else:
+        train, test, classes = read_cifar10(folder)
+        heldout = train.select(cifar10_parts(train.images, train.labels)[1]) if test is None else test
+    labels = {image: classes[label] for image, label in zip(heldout.filenames, heldout.labels, strict=True)}
+    return Truth(name, labels, tuple(sorted(classes)), tuple(classes))
+
+
+def _read_classes(path: str | Path | None) -> tuple[str, ...]:
+    if path is None:
+        return ()
+    path = Path(path)
+    if not path.is_file():
+        raise FileNotFoundError(f"{path}: no such file: give the class names, one a line, with --classes")
+    names = tuple(line.strip() for line in _text(path).rstrip().split("\n"))
+    if "" in names or not 2 <= len(names) == len(set(names)):
+        raise ValueError(f"{path}: an empty line, a name twice, or fewer than two: give one class a line")
+    return names
+
+
+def _read_csv(path: Path) -> list[tuple[str, str]]:
+    if not path.is_file():
+        raise FileNotFoundError(f"{path}: no such file: give a CSV {','.join(COLUMNS)} or a run folder")
+    try:
+        rows = list(csv.reader(io.StringIO(_text(path), newline=""), strict=True))
+    except csv.Error as error:
+        raise ValueError(f"{path}: not valid CSV ({error}): write it again") from None
+    header = tuple(cell.strip() for cell in rows[0]) if rows else ()
+    if header != COLUMNS:
+        # predictions.csv of a run holds the truth under `label`
+        raise ValueError(
+            f"{path}: does not start with the line {','.join(COLUMNS)}: write that, or give a run folder"
+        )
+    for number, row in enumerate(rows[1:], 2):
+        if row and len(row) != len(COLUMNS):
+            raise ValueError(f"{path}: row {number} has {len(row)} cells, not {len(COLUMNS)}: correct it")
+    return [(row[0], row[1].strip()) for row in rows[1:] if row]
+
+
+def _text(path: Path) -> str:
+    if path.stat().st_size > _MOST_BYTES:
+        raise ValueError(f"{path}: more than {_MOST_BYTES} bytes: give a smaller file")
+    # names of files need not be valid UTF-8; this keeps their bytes
+    return path.read_bytes().removeprefix(b"\xef\xbb\xbf").decode("utf-8", "surrogateescape")

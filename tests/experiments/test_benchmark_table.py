@@ -1,0 +1,31 @@
+"""The table of benchmarks: its header is fixed, rows are appended and none is lost."""
+
+import csv
+
+from experiments.benchmark_table import HEADER, PATH, write_benchmark
+
+
+def write(path, ratios=(0.5, 0.3, 0.4)):
+    write_benchmark(
+        claim="ours is faster", ours="a", peer="b", work="100 images, 3 runs", ours_seconds=1.234,
+        peer_seconds=3.0, ratios=ratios, threads=2, command=["benchmarks/x.py", "--n", "3"],
+        packages=("numpy", "nonsense"), path=path,
+    )  # fmt: skip
+
+
+def test_rows_are_appended_under_one_header(tmp_path):
+    path = tmp_path / "new" / "benchmarks.csv"
+    write(path)
+    write(path, ratios=(1.0,))
+    with path.open(newline="") as file:
+        first, second = csv.DictReader(file)
+    assert tuple(first) == HEADER
+    shown = [first[name] for name in ("ratio", "ratio_min", "ratio_max", "runs")]
+    assert shown == ["0.400", "0.300", "0.500", "3"]
+    assert first["ours_seconds"] == "1.23" and first["command"] == "python benchmarks/x.py --n 3"
+    assert first["work"] == "100 images, 3 runs" and first["versions"].startswith("numpy ")
+    assert second["ratio"] == "1.000" and second["status"] == "done"
+
+
+def test_the_committed_table_has_this_header():
+    assert not PATH.exists() or PATH.read_text("utf-8").splitlines()[0] == ",".join(HEADER)

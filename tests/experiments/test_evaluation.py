@@ -1,0 +1,319 @@
+"""Predictions held against the truth: each rule worked out by hand, each kind of truth, what is refused."""
+
+import json
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from experiments.evaluation import evaluation_record, judge
+from experiments.truth import Truth, read_predictions, read_truth
+from reports import RunRecord, read_run, write_run
+
+TRUTH = Truth(
+    "pets", {"a/1.png": "ant", "a/2.png": "ant", "b/1.png": "bee", "b/3.png": "bee", "c/4.png": "cat"},
+    ("ant", "bee", "cat"), ("cat", "ant", "bee"),
+)  # fmt: skip
+RIGHT = list(TRUTH.labels.items())
+
+
+@pytest.fixture(autouse=True)
+def _sketches(monkeypatch):
+    monkeypatch.setattr("reports.run.confusion_figure", lambda *_: None)
+
+
+def found(rows) -> dict[str, list[str]]:
+    return {finding["kind"]: finding["images"] for finding in judge(rows, TRUTH).findings}
+
+
+# -------------------------------------------------------------------------------------------------- the rules
+
+
+def test_all_right_is_one_without_findings():
+    judged = judge(RIGHT, TRUTH)
+    assert judged.accuracy == 1 and judged.findings == []
+    assert judge(reversed(RIGHT), TRUTH).predicted == judged.predicted
+
+
+def test_an_image_without_a_row_is_wrong():
+    judged = judge(RIGHT[1:], TRUTH)
+    assert judged.accuracy == 4 / 5 and judged.predicted["a/1.png"] is None
+    (finding,) = judged.findings
+    assert finding == {
+        "kind": "missing", "count": 1, "images": ["a/1.png"],
+        "text": "1 image without a row: counted as wrong (a/1.png)",
+    }  # fmt: skip
+
+
+def test_no_rows_at_all_are_an_accuracy_of_zero():
+    assert judge([], TRUTH).accuracy == 0
+    assert found([]) == {"missing": list(TRUTH.labels)}
+
+
+def test_rows_that_contradict_are_wrong_even_if_one_is_right():
+    rows = [*RIGHT, ("a/1.png", "bee")]
+    assert judge(rows, TRUTH).accuracy == 4 / 5
+    assert found(rows) == {"contradicting": ["a/1.png"]}
+    # an unknown label contradicts a known one, and another unknown one
+    assert found([*RIGHT, ("a/1.png", "dog")]) == {"contradicting": ["a/1.png"]}
+    assert found([*RIGHT[1:], ("a/1.png", "dog"), ("a/1.png", "cow")]) == {"contradicting": ["a/1.png"]}
+
+
+def test_equal_rows_count_once():
+    rows = [*RIGHT, RIGHT[0], RIGHT[0]]
+    assert judge(rows, TRUTH).accuracy == 1
+    assert found(rows) == {"duplicate": ["a/1.png"]}
+    # the number and the name of a class are equal
+    assert found([*RIGHT, ("a/1.png", "1")]) == {"duplicate": ["a/1.png"]}
+
+
+@pytest.mark.parametrize("label", ["dog", "", "Ant", "3", "-1", "1.0", "999999999999", "١"])
+def test_an_unknown_label_is_wrong(label):
+    rows = [*RIGHT[1:], ("a/1.png", label)]
+    assert judge(rows, TRUTH).accuracy == 4 / 5
+    assert found(rows) == {"unknown_label": ["a/1.png"]}
+
+
+def test_unknown_images_are_ignored_and_said():
+    rows = [*RIGHT, ("z.png", "ant"), ("z.png", "bee"), ("y.png", "dog")]
+    assert judge(rows, TRUTH).accuracy == 1
+    (finding,) = judge(rows, TRUTH).findings
+    assert (finding["kind"], finding["count"], finding["images"]) == ("unknown_image", 2, ["z.png", "y.png"])
+
+
+def test_many_unknown_images_are_counted_and_a_few_named():
+    (finding,) = judge([*RIGHT, *((f"{i}.png", "ant") for i in range(1000, 6000))], TRUTH).findings
+    assert finding["count"] == 5000 and len(finding["images"]) == 20
+
+
+def test_numbers_are_the_official_ones_not_those_of_the_sorted_names():
+    rows = [("a/1.png", "1"), ("a/2.png", "01"), ("b/1.png", "2"), ("b/3.png", "2"), ("c/4.png", "0")]
+    assert judge(rows, TRUTH).accuracy == 1
+
+
+def test_a_base_name_is_taken_where_only_one_image_has_it():
+    rows = [("a/1.png", "ant"), ("2.png", "ant"), ("b/1.png", "bee"), ("3.png", "bee"), ("4.png", "cat")]
+    assert judge(rows, TRUTH).accuracy == 1 and found(rows) == {}
+    assert found([*rows, ("c/4.png", "cat")]) == {"duplicate": ["c/4.png"]}
+    with pytest.raises(ValueError, match=r"'1\.png' could be a/1\.png or b/1\.png: write the path"):
+        judge([("1.png", "ant")], TRUTH)
+
+
+def test_another_folder_is_another_image():
+    assert found([*RIGHT[1:], ("x/1.png", "ant")]) == {"missing": ["a/1.png"], "unknown_image": ["x/1.png"]}
+
+
+# ------------------------------------------------------------------------------------------------- the record
+
+
+def test_the_run_counts_what_is_wrong_by_rule_under_the_first_other_class(tmp_path):
+    # a/1 missing, b/1 contradicting, c/4 unknown label: under bee, ant and ant; a/2 and b/3 are right
+    rows = [("a/2.png", "ant"), ("b/1.png", "bee"), ("b/1.png", "cat"), ("b/3.png", "bee"), ("c/4.png", "x")]
+    judged = judge(rows, TRUTH)
+    assert judged.accuracy == 2 / 5
+    record = evaluation_record(judged, "mine", ["evaluate"], predictions="pred.csv", truth="truth.csv")
+    run = read_run(write_run(tmp_path, record))
+    assert run.predicted == ("bee", "ant", "ant", "bee", "ant")
+    assert run.result["accuracy"] == 2 / 5 and run.result["n_test"] == 5
+    assert run.result["findings"] == judged.findings
+    assert [finding["kind"] for finding in judged.findings] == ["missing", "contradicting", "unknown_label"]
+    assert run.scores.tolist()[0] == [0, 1, 0]
+    assert "first other class" in run.result["config"]["wrong by rule"]
+
+
+def test_a_run_without_findings_says_nothing_of_them(tmp_path):
+    record = evaluation_record(judge(RIGHT, TRUTH), "mine", [], predictions="p", truth="t")
+    run = read_run(write_run(tmp_path, record))
+    assert run.result["findings"] == [] and "wrong by rule" not in run.result["config"]
+
+
+# --------------------------------------------------------------------------------------------- kinds of truth
+
+
+def annotations(folder, names, labels, **more):
+    folder.mkdir(parents=True, exist_ok=True)
+    path = folder / "annotations.json"
+    path.write_text(json.dumps({"filenames": names, "labels": labels} | more))
+    return path
+
+
+def test_annotations_alone_in_their_folder_and_in_val(tmp_path):
+    path = annotations(tmp_path / "course" / "val", ["1.png", "2.png"], [3, 0])
+    for where in (path, path.parent, tmp_path / "course"):
+        truth = read_truth(where)
+        assert truth.labels == {"1.png": "3", "2.png": "0"}
+        assert truth.classes == truth.official == tuple("0123456789")
+    (tmp_path / "names.txt").write_text("zebra\nbee\ncat\nant\n")
+    truth = read_truth(path, tmp_path / "names.txt")
+    assert truth.labels == {"1.png": "ant", "2.png": "zebra"}
+    assert truth.classes == ("ant", "bee", "cat", "zebra") and truth.class_of("0") == "zebra"
+
+
+@pytest.mark.parametrize(
+    ("text", "says"),
+    [
+        ("{", "not JSON"),
+        ("[" * 100_000, "not JSON"),
+        ("[]", "no list of names"),
+        ('{"filenames": ["a"], "labels": []}', "no list of names"),
+        ('{"filenames": ["a"]}', "no list of names"),
+        ('{"filenames": [], "labels": []}', "no list of names"),
+        ('{"filenames": ["a", "a"], "labels": [1, 1]}', "stands twice"),
+        ('{"filenames": [1], "labels": [1]}', "no name"),
+        ('{"filenames": ["a"], "labels": [10]}', "--classes"),
+        ('{"filenames": ["a"], "labels": [true]}', "no integer"),
+        ('{"filenames": ["a"], "labels": ["1"]}', "no integer"),
+        ('{"filenames": ["a"], "labels": [-1]}', "no integer"),
+    ],
+)
+def test_wrong_annotations_are_refused(tmp_path, text, says):
+    path = tmp_path / "annotations.json"
+    path.write_text(text)
+    with pytest.raises(ValueError, match=says) as caught:
+        read_truth(path)
+    assert "\n" not in str(caught.value) and len(str(caught.value)) < 600
+
+
+def test_a_csv_with_names_and_with_numbers(tmp_path):
+    path = tmp_path / "truth.csv"
+    path.write_bytes(b'\xef\xbb\xbffilename,label\r\n1.png,bee\r\n\r\n"2,2.png",ant\r\n1.png,bee\r\n')
+    truth = read_truth(path)
+    assert truth.labels == {"1.png": "bee", "2,2.png": "ant"} and truth.classes == ("ant", "bee")
+    assert truth.class_of("0") is None  # no order is known
+    (tmp_path / "names.txt").write_text("bee\nant\ncow")
+    path.write_text("filename,label\n1.png,0\n2.png,ant\n")
+    truth = read_truth(path, tmp_path / "names.txt")
+    assert truth.labels == {"1.png": "bee", "2.png": "ant"} and truth.classes == ("ant", "bee", "cow")
+
+
+@pytest.mark.parametrize(
+    ("text", "says"),
+    [
+        ("", "does not start with the line filename,label"),
+        ("filename,label,predicted,score\n", "does not start with"),
+        ("label,filename\n", "does not start with"),
+        ("filename,label\n", "no rows"),
+        ("filename,label\na,b,c\n", "row 2 has 3 cells"),
+        ("filename,label\na\n", "row 2 has 1 cells"),
+        ("filename,label\na,x\na,y\n", "two labels"),
+        ("filename,label\na,\n", "no class"),
+        ("filename,label\na,x\n", "fewer than two classes"),
+        ('filename,label\n"a,x\n', "not valid CSV"),
+    ],
+)
+def test_wrong_csvs_are_refused(tmp_path, text, says):
+    path = tmp_path / "truth.csv"
+    path.write_text(text)
+    with pytest.raises(ValueError, match=says):
+        read_truth(path)
+
+
+def test_folders_of_classes(small_folder, tmp_path):
+    for where in (small_folder, small_folder / "test"):
+        truth = read_truth(where)
+        assert truth.classes == ("bars", "checks", "stripes") and len(truth.labels) == 9
+        assert truth.labels["checks/image_1.png"] == "checks"
+    names = tmp_path / "names.txt"
+    names.write_text("stripes\nbars\nchecks\ndots\n")
+    truth = read_truth(small_folder, names)
+    assert truth.class_of("0") == "stripes" and truth.classes == ("bars", "checks", "dots", "stripes")
+    names.write_text("stripes\nbars\n")
+    with pytest.raises(ValueError, match=r"class 'checks' is not in .*names\.txt"):
+        read_truth(small_folder, names)
+
+
+def test_the_scenes_are_known_without_their_images():
+    truth = read_truth("scene15")
+    assert len(truth.classes) == 15 and truth.labels["Kitchen/image_0028.jpg"] == "Kitchen"
+
+
+@pytest.mark.parametrize(("name", "count"), [("mnist", 10_000), ("fashion_mnist", 10_000)])
+@pytest.mark.data
+def test_the_real_sets_are_known_by_name(name, count):
+    truth = read_truth(name)
+    assert len(truth.labels) == count and sorted(truth.official) == list(truth.classes)
+    assert "test/00042" in truth.labels
+
+
+def test_idx_files_give_the_held_out_labels_in_official_order(tmp_path):
+    folder = tmp_path / "tiny_fashion"
+    folder.mkdir()
+    for part, labels in (("train", [0, 1]), ("t10k", [9, 0, 1])):
+        n = len(labels)
+        images = bytes([0, 0, 8, 3]) + b"".join(x.to_bytes(4, "big") for x in (n, 2, 2)) + bytes(4 * n)
+        (folder / f"{part}-images-idx3-ubyte").write_bytes(images)
+        head = bytes([0, 0, 8, 1]) + n.to_bytes(4, "big")
+        (folder / f"{part}-labels-idx1-ubyte").write_bytes(head + bytes(labels))
+    truth = read_truth(folder)
+    assert truth.labels == {"test/00000": "Ankle boot", "test/00001": "T-shirt/top", "test/00002": "Trouser"}
+    assert truth.class_of("9") == "Ankle boot" and truth.classes[0] == "Ankle boot"
+    (tmp_path / "names.txt").write_text("a\nb")
+    with pytest.raises(ValueError, match="classes of its own"):
+        read_truth(folder, tmp_path / "names.txt")
+
+
+def test_what_is_not_there_is_refused(tmp_path, monkeypatch):
+    with pytest.raises(FileNotFoundError, match="no such truth: give annotations.json"):
+        read_truth(tmp_path / "nowhere")
+    monkeypatch.setenv("SCENEBENCH_DATA", str(tmp_path))
+    with pytest.raises(FileNotFoundError, match="get_data.py cifar10"):
+        read_truth("cifar10")
+    with pytest.raises(FileNotFoundError, match="one a line"):
+        read_truth("scene15", tmp_path / "names.txt")
+    (tmp_path / "empty").mkdir()
+    with pytest.raises(ValueError, match="no images"):
+        read_truth(tmp_path / "empty")
+
+
+@pytest.mark.parametrize("text", ["a\n\nb\n", "a\na\n", "a\n", ""])
+def test_wrong_class_lists_are_refused(tmp_path, text):
+    (tmp_path / "names.txt").write_text(text)
+    with pytest.raises(ValueError, match="one class a line"):
+        read_truth("scene15", tmp_path / "names.txt")
+
+
+def test_classes_called_by_other_numbers_than_their_own_are_refused(tmp_path):
+    path = annotations(tmp_path, ["a"], [0])
+    (tmp_path / "names.txt").write_text("1\n2\n3\n")
+    with pytest.raises(ValueError, match="class '1' is number 0: it could mean either"):
+        read_truth(path, tmp_path / "names.txt")
+
+
+# -------------------------------------------------------------------------------------------- the predictions
+
+
+def a_run(folder, **changes):
+    scores = np.eye(2, dtype=np.float32)
+    record = RunRecord(name="r", command=[], classes=["a", "b"], filenames=["1", "2"], labels=["b", "b"],
+                       predicted=["a", "b"], scores=scores, n_train=2)  # fmt: skip
+    return write_run(folder, record)
+
+
+def test_predictions_of_a_run_folder_are_its_predicted_classes(tmp_path):
+    folder = a_run(tmp_path)
+    assert read_predictions(folder) == [("1", "a"), ("2", "b")]
+    with pytest.raises(ValueError, match="give a run folder"):
+        read_predictions(folder / "predictions.csv")  # its `label` is the truth
+
+
+def test_predictions_of_a_folder_with_pred_csv(tmp_path):
+    (tmp_path / "pred.csv").write_text("filename,label\n1.png,bee \n")
+    assert read_predictions(tmp_path) == read_predictions(tmp_path / "pred.csv") == [("1.png", "bee")]
+    with pytest.raises(FileNotFoundError, match="no such file"):
+        read_predictions(tmp_path / "nowhere.csv")
+
+
+def test_names_that_are_no_text_meet(tmp_path):
+    name = b"caf\xe9.png".decode("utf-8", "surrogateescape")
+    (tmp_path / "pred.csv").write_bytes(b"filename,label\ncaf\xe9.png,ant\n")
+    truth = Truth("t", {name: "ant"}, ("ant", "bee"))
+    assert judge(read_predictions(tmp_path), truth).accuracy == 1
+
+
+def test_a_truth_of_pictures_is_not_opened(tmp_path):
+    for label in "ab":
+        (tmp_path / label).mkdir()
+        (tmp_path / label / "x.png").write_bytes(b"no picture")
+    assert read_truth(tmp_path).labels == {"a/x.png": "a", "b/x.png": "b"}
+    Image.new("L", (2, 2)).save(tmp_path / "a" / "y.jpg")
+    assert len(read_truth(tmp_path).labels) == 3

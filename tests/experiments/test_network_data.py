@@ -1,0 +1,168 @@
+"""Images for networks: each kind of folder in arrays, three parts, and what is refused."""
+
+import gzip
+import json
+import struct
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from experiments import network_data
+from experiments.network_data import load_network_data, recipe_set, set_of
+
+
+def idx_folder(root, count=12):
+    """The four files of a set like MNIST."""
+    rng = np.random.default_rng(3)
+    root.mkdir()
+    for part in ("train", "t10k"):
+        images = rng.integers(0, 256, (count, 28, 28), np.uint8)
+        labels = (np.arange(count) % 10).astype(np.uint8)
+        for name, array, head in (
+            ("images-idx3", images, struct.pack(">4i", 2051, count, 28, 28)),
+            ("labels-idx1", labels, struct.pack(">2i", 2049, count)),
+        ):
+            (root / f"{part}-{name}-ubyte.gz").write_bytes(gzip.compress(head + array.tobytes()))
+    return root
+
+
+def course_folder(root, size=32, classes=3):
+    rng = np.random.default_rng(3)
+    for part, count in (("train", 6), ("val", 3), ("unlabel", 2)):
+        (root / part).mkdir(parents=True)
+        names = [f"{i:04d}.png" for i in range(count)]
+        for name in names:
+            Image.fromarray(rng.integers(0, 256, (size, size, 3), np.uint8)).save(root / part / name)
+        listed = {"filenames": names}
+        if part != "unlabel":
+            listed["labels"] = [i % classes for i in range(count)]
+        (root / part / "annotations.json").write_text(json.dumps(listed))
+    return root
+
+
+def load(model="mynet", size=(3, 32, 32), **kwargs):
+    return load_network_data(model, size, **kwargs)
+
+
+def test_the_set_of_a_network_is_its_reports():
+    expected = {"mynet": "cifar10", "fastnet": "cifar10", "lenet_32": "cifar10", "lenet_fc5": "fashion_mnist",
+                "alexnet_28": "fashion_mnist", "alexnet_224": "fashion_mnist", "alexnet_227_lrn": "cifar10",
+                "alexnet_32": "cifar10", "mnist_conv3": "mnist", "cifar_50k": "cifar10"}  # fmt: skip
+    assert {model: set_of(model) for model in expected} == expected
+
+
+def test_folders_of_classes_are_brought_to_the_networks_size(small_folder):
+    data = load(data=str(small_folder))
+    assert data.train.images.shape == (12, 32, 32, 3) and data.heldout.images.shape == (9, 32, 32, 3)
+    assert data.classes == ("bars", "checks", "stripes") and data.channels == 3
+    assert data.heldout.filenames[0] == "bars/image_0.png" and data.name == "small"
+    assert data.note.startswith(f"data: {small_folder}: 12 training and 9 held-out images of 3 classes")
+
+
+def test_a_grey_network_reads_grey_and_small_pictures_stay_small(tmp_path):
+    for part in ("train", "test"):
+        for label in "ab":
+            (tmp_path / "d" / part / label).mkdir(parents=True)
+            for i in range(2):
+                shade = np.full((20, 24, 3), 50 * i + 10 * (label == "b"), np.uint8)
+                Image.fromarray(shade).save(tmp_path / "d" / part / label / f"{i}.png")
+    data = load("lenet_modern", (1, 32, 32), data=str(tmp_path / "d"))
+    assert data.train.images.shape == (4, 20, 24, 1) and data.image_size == "20x24"
+
+
+def test_fit_and_select_are_a_seeded_split_of_the_training_part(small_folder):
+    data = load(data=str(small_folder))
+    fit, select = data.fit_and_select(0, False)
+    assert (len(fit), len(select)) == (9, 3) and sorted(select.labels.tolist()) == [0, 1, 2]
+    assert [len(part) for part in data.fit_and_select(0, True)] == [12, 0]
+    again, other = data.fit_and_select(0, False)[1], data.fit_and_select(1, False)[1]
+    assert (again.pixels == select.pixels).all() and not (other.pixels == select.pixels).all()
+
+
+def test_idx_files_are_read_and_cut_by_lite(tmp_path):
+    folder = str(idx_folder(tmp_path / "digits", 40))
+    whole = load("mnist_conv3", (1, 28, 28), data=folder)
+    assert whole.train.images.shape == (40, 28, 28, 1) and len(whole.classes) == 10
+    network_data_lite = load("mnist_conv3", (1, 28, 28), data=folder, lite=True)
+    assert len(network_data_lite.train) == 40 and "(--lite)" in network_data_lite.note
+    assert network_data_lite.train_fingerprint == whole.train_fingerprint
+
+
+def test_lite_takes_the_first_of_each_class(tmp_path, monkeypatch):
+    monkeypatch.setattr(network_data, "LITE_FIT", 3)
+    data = load(data=str(idx_folder(tmp_path / "digits", 80)), lite=True)
+    assert np.bincount(data.train.labels).tolist() == [3] * 10
+    assert data.train.filenames[:2] == ("train/00000", "train/00001")
+
+
+def test_the_course_layout_counts_what_stays_unlabelled(tmp_path):
+    root = course_folder(tmp_path / "course")
+    (tmp_path / "names.txt").write_text("zebra\nape\ncat\n")
+    data = load(data=str(root), classes_file=str(tmp_path / "names.txt"))
+    # sorted names, and labels that follow them
+    assert data.classes == ("ape", "cat", "zebra") and data.train.labels.tolist() == [2, 0, 1, 2, 0, 1]
+    assert data.unlabelled == 2 and data.heldout.filenames == ("0000.png", "0001.png", "0002.png")
+
+
+def test_merged_classes_have_both_names(tmp_path):
+    groups = ((0, 6), (1, 7), (2, 3, 5, 8), (4, 9))
+    data = load("mnist_conv3", (1, 28, 28), data=str(idx_folder(tmp_path / "d", 20)), merge=groups)
+    assert data.classes == ("0/6", "1/7", "2/3/5/8", "4/9")
+    assert data.train.labels.tolist() == [0, 1, 2, 2, 3, 2, 0, 1, 2, 3] * 2
+
+
+def test_without_any_set_the_synthetic_scenes_say_how_to_get_the_real_one(monkeypatch, tmp_path):
+    monkeypatch.setattr(network_data, "PROJECT", tmp_path)
+    data = load(lite=True)
+    assert data.name == "synthetic" and data.train.images.shape[1:] == (32, 32, 3)
+    assert "get_data.py cifar10" in data.note
+    assert "get_data.py" not in load(dataset="synthetic", lite=True).note
+    assert recipe_set("mynet", None, None) == "folders"
+
+
+def test_a_path_with_a_colon_is_named_whole(small_folder, tmp_path):
+    moved = small_folder.rename(tmp_path / "a: b")
+    assert f"data: {moved}: 12 training" in load(data=str(moved)).note
+
+
+@pytest.mark.parametrize(
+    ("kwargs", "says"),
+    [
+        ({"data": "nowhere"}, "no such folder"),
+        ({"data": "small", "dataset": "cifar10"}, "exclude each other"),
+        ({"data": "small", "course_split": True}, "--course-split"),
+        ({"data": "empty"}, "no images found"),
+        ({"data": "digits", "split": 0.5}, "--split"),
+        ({"dataset": "mnist"}, "get_data.py mnist"),
+    ],
+)
+def test_wrong_data_is_refused(small_folder, tmp_path, monkeypatch, kwargs, says):
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr(network_data, "PROJECT", tmp_path)
+    (tmp_path / "empty").mkdir()
+    idx_folder(tmp_path / "digits")
+    with pytest.raises((ValueError, OSError), match=says):
+        load(**kwargs)
+
+
+def test_a_set_variable_without_the_set_is_no_fall_through(monkeypatch, tmp_path):
+    monkeypatch.setenv("SCENEBENCH_DATA", str(tmp_path))
+    with pytest.raises(FileNotFoundError, match="SCENEBENCH_DATA is set"):
+        load()
+
+
+def test_the_recipe_goes_by_what_a_folder_holds(small_folder, tmp_path):
+    assert recipe_set("mynet", str(small_folder), None) == "folders"
+    assert recipe_set("mynet", str(idx_folder(tmp_path / "digits")), None) == "mnist"
+    assert recipe_set("mynet", str(course_folder(tmp_path / "course")), None) == "cifar10"
+    assert recipe_set("mynet", None, "scene15") == "folders"
+
+
+@pytest.mark.data
+def test_the_real_sets_have_their_parts():
+    data = load(dataset="cifar10", course_split=True)
+    assert (len(data.train), len(data.heldout), data.unlabelled) == (20_000, 5_000, 25_000)
+    assert data.classes == tuple(sorted(data.classes)) and data.image_size == "32x32"
+    digits = load("mnist_conv3", (1, 28, 28), dataset="mnist")
+    assert (len(digits.train), len(digits.heldout)) == (60_000, 10_000)

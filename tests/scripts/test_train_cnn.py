@@ -1,0 +1,311 @@
+"""train_cnn.py: run folders, resuming, sweeps, every kind of data, and what is refused."""
+
+import csv
+import json
+import shutil
+
+import numpy as np
+import pytest
+import torch
+from PIL import Image
+
+from deep.checkpoints import FILE_NAME as CHECKPOINT
+from deep.training import Trainer
+from deep.weights import load_saved
+from experiments.cnn import class_scores
+from experiments.network_data import load_network_data
+from reports import read_run
+
+FEW = ("--epochs", 2, "--batch-size", 5, "--precision", "fp32")
+
+
+@pytest.fixture(autouse=True)
+def _in_this_process(request, monkeypatch, tmp_path):
+    """No allocator settings for the test's own process, no data but what is named, few pictures."""
+    monkeypatch.setattr("experiments.memory.keep_freed_memory", lambda: True)
+    monkeypatch.chdir(tmp_path)
+    if "pictures" not in request.fixturenames:
+
+        def sketch(history, stem, title) -> None:
+            for suffix in (".png", ".svg"):
+                figures = [[v for k, v in row.items() if k != "seconds"] for row in history]
+                stem.with_suffix(suffix).write_text(repr((figures, title)))
+
+        monkeypatch.setattr("experiments.cnn.learning_curves_figure", sketch)
+
+
+@pytest.fixture
+def train(call, gratings, tmp_path):
+    """train(...): lenet_modern on the gratings, two epochs, into runs/."""
+
+    def train(*arguments, model="lenet_modern"):
+        return call("train_cnn", "--model", model, "--data", gratings, "--runs-dir", tmp_path / "runs", *FEW,
+                    *arguments)  # fmt: skip
+
+    return train
+
+
+@pytest.fixture
+def wrong(refused, gratings, tmp_path):
+    """wrong(..., says=...): refused with one line, nothing written."""
+
+    def wrong(*arguments, says, model="lenet_modern", data=None):
+        refused("train_cnn", "--model", model, "--data", data or gratings, "--runs-dir", tmp_path / "runs",
+                *FEW, *arguments, says=says)  # fmt: skip
+
+    return wrong
+
+
+def timeless(path) -> list[list[str]]:
+    return [row[:-1] for row in csv.reader(path.read_text().splitlines())]
+
+
+# ----------------------------------------------------------------------------- the run folder
+
+
+def test_a_run_folder_holds_what_its_format_says(train, pictures):
+    called = train("--half", "--set", "heldout_curve=false")
+    result = called.result
+    assert {file.name for file in called.folder.iterdir()} == {
+        "result.json", "predictions.csv", "scores.npz", "confusion.png", "confusion.svg", "report.txt",
+        "model.safetensors", "model-fp16.safetensors", "metrics.csv", "curves.png", "curves.svg",
+        "layers.csv",
+    }  # fmt: skip
+    assert not (called.folder.parent / ".unfinished").exists()
+    assert result["name"] == "lenet_modern" and result["selection"] == "none"
+    assert result["model"]["file_bytes"] == (called.folder / "model.safetensors").stat().st_size
+    assert result["model"]["parameters"] == 82_826 - 7 * 85  # 3 classes, not 10
+    assert result["config"]["recipe"]["batch_size"] == 5 and result["config"]["precision"] == "fp32"
+    assert result["n_train"] == 18 and result["n_test"] == 15
+    assert result["timings"]["training"] > 0 and result["environment"]["versions"]["torch"]
+    assert 2 * (called.folder / "model-fp16.safetensors").stat().st_size < 1.1 * result["model"]["file_bytes"]
+    lines = (called.folder / "metrics.csv").read_text().splitlines()
+    assert lines[0] == ("epoch,train_loss,train_accuracy,select_loss,select_accuracy,heldout_loss,"
+                        "heldout_accuracy,lr,seconds")  # fmt: skip
+    rows = list(csv.DictReader(lines))
+    assert [row["epoch"] for row in rows] == ["1", "2"]
+    assert all(row["heldout_loss"] == row["heldout_accuracy"] == "" for row in rows)
+    assert (called.folder / "curves.png").read_bytes()[:4] == b"\x89PNG"
+    assert "accuracy" in called.lines[-2] and read_run(called.folder).result == result
+
+
+def test_a_reports_own_recipe_draws_the_heldout_curve_and_says_so(train):
+    called = train()
+    rows = list(csv.DictReader((called.folder / "metrics.csv").read_text().splitlines()))
+    assert all(0 <= float(row["heldout_accuracy"]) <= 1 for row in rows)
+    assert called.result["training"]["heldout_curve"] == "not used for choosing"
+
+
+@pytest.mark.parametrize("views", [1, 6])
+def test_the_saved_network_gives_the_runs_scores_again(train, gratings, views):
+    called = train("--set", f"views={views}")
+    saved = load_saved(called.folder / "model.safetensors")
+    data = load_network_data("lenet_modern", (1, 32, 32), data=str(gratings))
+    assert saved.classes == data.classes == ("coarse", "fine", "medium") and saved.input_size == (1, 32, 32)
+    scores = class_scores(saved, data.heldout_images(), torch.device("cpu"), views)
+    assert np.array_equal(scores, read_run(called.folder).scores)
+    assert (scores.argmax(1) == data.heldout.labels).mean() == called.result["accuracy"]
+    assert ("plain_accuracy" in called.result) == (views == 6)
+
+
+def test_equal_commands_give_equal_bytes(train, steady):
+    first, again = train(), train()
+    assert first.folder != again.folder
+    files, others = steady(first.folder), steady(again.folder)
+    for found, folder in ((files, first.folder), (others, again.folder)):
+        found["metrics.csv"] = timeless(folder / "metrics.csv")
+    assert files.keys() == others.keys()
+    assert [name for name in files if files[name] != others[name]] == []
+
+
+def test_another_seed_is_another_run(train):
+    first, other = train("--seed", 0), train("--seed", 1)
+    assert first.result["config"]["seed"] == 0 and other.result["config"]["seed"] == 1
+    files = [run.folder / "model.safetensors" for run in (first, other)]
+    assert files[0].read_bytes() != files[1].read_bytes()
+
+
+# ----------------------------------------------------------------------------------- resuming
+
+
+@pytest.fixture
+def interrupted(train, monkeypatch):
+    """interrupted(...): a training stopped by Ctrl-C after its first epoch; returns its unfinished folder."""
+
+    def interrupted(*arguments):
+        with monkeypatch.context() as patch:
+            one_pass = Trainer._train_one_pass
+
+            def stop(self):
+                if self.state.epoch == 1:
+                    raise KeyboardInterrupt
+                one_pass(self)
+
+            patch.setattr(Trainer, "_train_one_pass", stop)
+            called = train(*arguments)
+        assert called.code == 130 and called.err == "interrupted\n"
+
+    return interrupted
+
+
+def test_a_resumed_training_ends_like_an_undisturbed_one(train, interrupted, steady):
+    calm = train("--set", "momentum=0.9", "dropout=0.2")
+    interrupted("--set", "momentum=0.9", "dropout=0.2")
+    resumed = train("--set", "momentum=0.9", "dropout=0.2", "--resume")
+    assert "goes on from its checkpoint" in resumed.out and resumed.result["timings"]["resumed"]
+    files, others = steady(calm.folder), steady(resumed.folder)
+    files["metrics.csv"], others["metrics.csv"] = (
+        timeless(run.folder / "metrics.csv") for run in (calm, resumed)
+    )
+    assert [name for name in files if files[name] != others[name]] == []
+
+
+def test_resume_of_other_settings_or_classes_starts_anew(train, interrupted, gratings, tmp_path):
+    interrupted()
+    assert "starts anew" in train("--resume", "--lr", 0.02).out
+    other = shutil.copytree(gratings, tmp_path / "renamed")
+    for part in ("train", "test"):
+        (other / part / "fine").rename(other / part / "thin")
+    assert "starts anew" in train("--resume", "--data", other).out
+    assert len(list((tmp_path / "runs" / ".unfinished").iterdir())) == 1
+
+
+@pytest.mark.parametrize("damage", ["cut", "another model's", "not ours"])
+def test_a_bad_checkpoint_is_refused(wrong, train, interrupted, tmp_path, damage):
+    interrupted()
+    (file,) = (tmp_path / "runs" / ".unfinished").glob(f"*/{CHECKPOINT}")
+    if damage == "cut":
+        file.write_bytes(file.read_bytes()[:1000])
+    elif damage == "not ours":
+        file.write_bytes(b"\x80\x04x" * 100)
+    else:
+        with pytest.MonkeyPatch.context() as patch:
+            patch.setattr(Trainer, "_finish_epoch", lambda self: (self._save(), [].pop()))
+            with pytest.raises(IndexError):
+                train("--option", "batch_norm=true")
+        (other,) = set((tmp_path / "runs" / ".unfinished").glob(f"*/{CHECKPOINT}")) - {file}
+        shutil.copy(other, file)
+    wrong("--resume", says="checkpoint")
+
+
+# ------------------------------------------------------------------------------------- sweeps
+
+
+def test_a_sweep_goes_on_past_a_rate_that_diverges(train):
+    called = train("--lr", 1e9, 0.01, "--set", "momentum=0.9")
+    assert called.code == 0 and called.err == ""
+    table = [line.split() for line in called.lines if line.split()[:1] in (["1000000000.0"], ["0.01"])]
+    assert table[0][:2] == ["1000000000.0", "diverged"] and 0 <= float(table[1][1]) <= 1
+    assert called.folder.is_dir() and called.result["config"]["recipe"]["lr"] == 0.01
+
+
+def test_a_single_rate_that_diverges_is_refused_in_one_line(call, train):
+    called = train("--lr", 1e9, "--set", "momentum=0.9")
+    assert called.code == 2 and called.err.count("\n") == 1
+    assert "diverged" in called.err and "lower --lr" in called.err
+
+
+# ------------------------------------------------------------------------------ lists, drawings
+
+
+def test_the_list_names_every_network(call):
+    called = call("train_cnn", "--list")
+    assert called.code == 0 and "mynet" in called.out and "tiny50k" in called.out
+
+
+def test_a_network_is_described_and_drawn(call, tmp_path):
+    called = call("train_cnn", "--describe", "mynet", "--diagram", tmp_path / "mynet.svg")
+    assert called.code == 0 and "6,158,538" in called.out
+    assert (tmp_path / "mynet.svg").read_text().lstrip().startswith("<")
+
+
+# --------------------------------------------------------------------------------- what is refused
+
+
+@pytest.mark.parametrize(
+    ("arguments", "says"),
+    [
+        (("--model", "lenet_modren"), "lenet_modern"),
+        (("--recipe", "r2-lent"), "r2-lenet"),
+        (("--set", "learning_rate=1"), "'learning_rate'"),
+        (("--set", "lr=1", "--set", "momentum=2"), "momentum is 2"),
+        (("--set", "size_limit=1000"), "over the limit"),
+        (("--set", "dropout=2"), "dropout"),
+        (("--option", "padding=1"), "no option 'padding'"),
+        (("--option", "num_classes=3"), "no option 'num_classes'"),
+        (("--option", "dropout=much"), "dropout"),
+        (("--option", "dropout"), "name=value"),
+        (("--batch-size", 19), "larger than the 18 images"),
+        (("--device", "cuda"), "no CUDA device"),
+        (("--device", "gpu"), "--device gpu"),
+        (("--lr", 0.1, 0.1), "--lr names a value twice"),
+        (("--epochs", "nan"), "epochs"),
+        (("--lr", "nan"), "lr"),
+        (("--dataset", "mnist"), "exclude each other"),
+        (("--course-split",), "--course-split"),
+        (("--diagram", "x.svg"), "--describe"),
+        (("--runs-dir", "/dev/null/runs"), "/dev/null"),
+    ],
+    ids=str,
+)
+def test_bad_input_is_one_line_and_leaves_nothing(wrong, monkeypatch, arguments, says):
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: False)
+    wrong(*arguments, says=says)
+
+
+def test_an_option_the_network_has_not_is_refused(wrong):
+    wrong("--set", "batch_norm=true", model="tiny50k", says="no option 'batch_norm'")
+
+
+def test_no_model_is_refused(refused):
+    refused("train_cnn", says="--list")
+
+
+@pytest.mark.parametrize("data", ["nowhere", "empty"])
+def test_a_wrong_folder_is_refused(wrong, tmp_path, data):
+    (tmp_path / "empty").mkdir()
+    wrong(data=tmp_path / data, says=data)
+
+
+# ------------------------------------------------------------------------------- kinds of data
+
+
+def course(root):
+    rng = np.random.default_rng(1)
+    for part, count in (("train", 20), ("val", 10)):
+        (root / part).mkdir(parents=True)
+        names = [f"{i:04d}.png" for i in range(count)]
+        for name in names:
+            Image.fromarray(rng.integers(0, 256, (32, 32, 3), np.uint8)).save(root / part / name)
+        listed = {"filenames": names, "labels": [i % 10 for i in range(count)]}
+        (root / part / "annotations.json").write_text(json.dumps(listed))
+    return root
+
+
+def test_lite_on_the_course_layout(call, tmp_path):
+    called = call("train_cnn", "--model", "lenet_32", "--data", course(tmp_path / "course"), "--lite",
+                  "--batch-size", 5)  # fmt: skip
+    assert called.result["n_test"] == 10 and called.result["classes"] == [str(i) for i in range(10)]
+    assert called.result["config"]["recipe"]["name"] == "r1-no-batch-norm"
+
+
+def test_lite_on_the_synthetic_scenes(call):
+    called = call("train_cnn", "--model", "tiny50k", "--dataset", "synthetic", "--lite")
+    assert called.result["n_test"] == 120 and len(called.result["training"]["history"]) == 2
+
+
+@pytest.mark.data
+@pytest.mark.parametrize(
+    ("arguments", "n_test"),
+    [
+        (("--model", "cifar_50k", "--dataset", "cifar10"), 200),
+        (("--model", "tiny50k", "--course-split"), 200),
+        (("--model", "mnist_conv3", "--recipe", "r4-merged"), 200),
+        (("--model", "lenet_baseline", "--dataset", "fashion_mnist"), 200),
+    ],
+    ids=str,
+)
+def test_lite_on_the_real_sets(call, arguments, n_test):
+    called = call("train_cnn", *arguments, "--lite")
+    assert called.result["n_test"] == n_test
+    assert called.result["training"]["unlabelled"] == (25_000 if "--course-split" in arguments else 0)
