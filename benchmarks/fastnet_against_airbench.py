@@ -30,7 +30,7 @@ def main() -> int:
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--set", nargs="+", default=[], help="fields of the recipe")
     parser.add_argument("--runs-dir", type=Path, default=Path("runs"))
-    parser.add_argument("--write", action="store_true", help="append to results/benchmarks.csv and fastnet.csv")
+    parser.add_argument("--write", action="store_true", help="append to the tables in results/")
     args = parser.parse_args()
     keep_freed_memory()  # for both
     import torch

@@ -19,7 +19,16 @@ import torch
 from deep.complexity import complexity, layer_table, write_layers_csv
 from deep.data import Images, Normalizer, pixel_statistics
 from deep.recipes import Recipe
-from deep.training import PRECISIONS, Setup, Trained, Trainer, faster_precision, on_device, predict_logits
+from deep.training import (
+    PRECISIONS,
+    DivergedError,
+    Setup,
+    Trained,
+    Trainer,
+    faster_precision,
+    on_device,
+    predict_logits,
+)
 from deep.weights import FILE_NAME, SavedModel, check_size, float32_bytes, load_saved, save_model
 from deep.zoo import MODELS, build_model
 from experiments.network_data import NetworkData
@@ -163,6 +172,8 @@ def train_job(
     path = save_model(folder / FILE_NAME, described, limit=recipe.size_limit)
     saved = load_saved(path)
     scores = class_scores(saved, data.heldout_images(), device, recipe.views)
+    if not np.isfinite(scores).all():
+        raise DivergedError(f"outputs are no numbers after epoch {trained.epoch}: try a lower --lr")
     record = _record(job, name or job.model, command, trained, counts, scores, len(fit), len(select))
     if recipe.views > 1:
         plain = class_scores(saved, data.heldout_images(), device, 1)
