@@ -16,6 +16,7 @@ import numpy as np
 from classifiers import KNNClassifier
 from experiments.data import PROJECT
 from features import BagOfWords, TinyImage, Vocabulary
+from reports.run import named_runs
 from scenes.files import atomic_path, read_npz
 from scenes.reading import SUFFIXES, UnreadableImage, read_pixels
 
@@ -92,7 +93,8 @@ def skip_or_raise(error: UnreadableImage, skip_unreadable: bool) -> None:
     """Say that an image is left out, or raise the error again."""
     if not skip_unreadable:
         raise error
-    print(f"skipped: {error}", file=sys.stderr)
+    # without the advice at its end, which was followed
+    print(f"skipped: {str(error).rsplit(': ', 1)[0]}", file=sys.stderr)
 
 
 def check_any_left(readable: Collection) -> None:
@@ -115,7 +117,7 @@ def find_model(model: str | Path) -> Path:
         path = next((other for other in named if other.exists()), path)
     if path.is_dir():
         if (path / "table.csv").is_file() and not (path / "result.json").exists():
-            raise ValueError(f"{path} holds several runs: give one of the folders in it")
+            raise ValueError(f"{path} holds several runs: give one of {named_runs(path)} in it")
         inside = [path / name for name in (CLASSICAL_FILE, NETWORK_FILE) if (path / name).is_file()]
         if len(inside) > 1:
             raise ValueError(f"{path} holds two models: give {inside[0].name} or {inside[1].name} in it")

@@ -150,7 +150,7 @@ def read_run(folder: str | os.PathLike) -> Run:
     """
     folder = Path(folder)
     if (folder / "table.csv").is_file() and not (folder / "result.json").exists():
-        raise ValueError(f"{folder} holds several runs: give one of {_named_runs(folder)} in it")
+        raise ValueError(f"{folder} holds several runs: give one of {named_runs(folder)} in it")
     result = read_result(folder / "result.json")
     classes = tuple(result["classes"])
     rows = read_csv(folder / "predictions.csv", PREDICTION_COLUMNS)
@@ -167,7 +167,7 @@ def read_run(folder: str | os.PathLike) -> Run:
     return run
 
 
-def _named_runs(folder: Path) -> str:
+def named_runs(folder: Path) -> str:
     """The names of the first run folders in a folder, and how many more there are."""
     names = sorted(path.parent.name for path in folder.glob("*/result.json"))
     return ", ".join(names[:3]) + (f" and {len(names) - 3} more" if len(names) > 3 else "")

@@ -4,6 +4,7 @@ import importlib.util
 import os
 import re
 import shlex
+import shutil
 from pathlib import Path
 
 import pytest
@@ -48,7 +49,7 @@ def test_python_blocks_run_one_after_the_other(workplace, capsys):
     assert 0.5 <= float(svm) <= 1
 
 
-@pytest.mark.parametrize("command", [c for c in COMMANDS if "reproduce.py" in c])
+@pytest.mark.parametrize("command", [c for c in COMMANDS if "reproduce.py r1" in c])
 def test_reproduce_commands_write_their_rows(command, workplace):
     assert run(f"{command} --data photos --lite --runs-dir runs") == 0
     experiment = command.split()[1]
@@ -67,6 +68,46 @@ def test_the_own_pictures_are_classified_and_the_run_predicts_one_more(workplace
     (command,) = [c for c in COMMANDS if "predict.py" in c and "-bow" in c]
     assert run(re.sub(r"runs/\S+", str(one), command)) == 0
     assert capsys.readouterr().out.startswith("holiday.jpg")
+
+
+def test_networks_are_listed_described_and_drawn(workplace, capsys):
+    listed, described = (c for c in COMMANDS if "--list" in c or "--describe" in c)
+    assert run(listed) == 0
+    assert "41 networks" in README and len(re.findall(r"^\S+ +.*\d", capsys.readouterr().out, re.M)) >= 41
+    assert run(described) == 0
+    assert "104.93" in capsys.readouterr().out
+    assert Path("mynet.svg").read_text("utf-8").startswith("<svg")
+
+
+def test_networks_train_predict_and_are_exported(workplace, capsys):
+    trained = [c for c in COMMANDS if "train_cnn.py --model" in c]
+    assert len(trained) == 2
+    for command in trained:
+        # README's sets are large: the same networks on the small folder, for a look
+        command = re.sub(r"--dataset \S+", "--data photos --lite", command)
+        assert run(f"{command} --set batch_size=8 --runs-dir runs") == 0
+    folder = next(path for path in Path("runs").iterdir() if path.name.endswith("-fastnet"))
+    picture = sorted(Path("photos/test").rglob("*.png"))[0]
+    shutil.copy(picture, "holiday.jpg")
+    for script in ("predict.py", "export.py"):
+        (command,) = [c for c in COMMANDS if script in c and "-fastnet" in c]
+        assert run(re.sub(r"runs/\S+", str(folder), command)) == 0
+    assert "holiday.jpg" in capsys.readouterr().out and Path("fastnet.onnx").stat().st_size > 100_000
+
+
+def test_predictions_are_scored(workplace, capsys):
+    pictures = sorted(Path("photos/test").rglob("*.png"))
+    rows = [f"{path.relative_to('photos/test').as_posix()},{path.parent.name}" for path in pictures]
+    Path("pred.csv").write_text("\n".join(["filename,label", *rows]) + "\n", "utf-8")
+    (command,) = [c for c in COMMANDS if "evaluate.py" in c]
+    assert run(command) == 0
+    assert "1.0000" in capsys.readouterr().out
+
+
+def test_a_report_is_reproduced_for_a_look(workplace, capsys):
+    (command,) = [c for c in COMMANDS if c.endswith("reproduce.py r4")]
+    assert run(f"{command} --data photos --lite --runs-dir runs") == 0
+    assert Path("runs/reports/r4.md").is_file()
 
 
 def test_every_script_is_shown_in_readme_or_contributing():
