@@ -175,6 +175,8 @@ def train_job(
     if not np.isfinite(scores).all():
         raise DivergedError(f"outputs are no numbers after epoch {trained.epoch}: try a lower --lr")
     record = _record(job, name or job.model, command, trained, counts, scores, len(fit), len(select))
+    seen = {"input_size": list(input_size), "mean": mean, "std": std}
+    record = dataclasses.replace(record, config={**record.config, **seen})
     if recipe.views > 1:
         plain = class_scores(saved, data.heldout_images(), device, 1)
         hits = plain.argmax(1) == data.heldout.labels

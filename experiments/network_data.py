@@ -3,10 +3,10 @@
 import os
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 
 import numpy as np
-from joblib import Parallel, delayed
 
 from deep.data import Images, at_stored_size
 from experiments.data import PROJECT
@@ -25,6 +25,7 @@ from scenes.formats import (
     which_kind,
 )
 from scenes.reading import read_grey, read_rgb
+from scenes.threads import in_threads
 
 ARRAY_SETS = ("cifar10", "mnist", "fashion_mnist")
 DATASETS = (*ARRAY_SETS, "scene15", "synthetic")
@@ -218,9 +219,7 @@ def _decoded(part: CoursePart, input_size, resize: str, jobs: int | None) -> Arr
 
 
 def _stacked(paths, input_size, resize: str, jobs: int | None) -> np.ndarray:
-    reading = Parallel(n_jobs=jobs or -1, prefer="threads", return_as="generator")(
-        delayed(read_picture)(path, input_size, resize) for path in paths
-    )
+    reading = in_threads(partial(read_picture, input_size=input_size, resize=resize), paths, jobs)
     images = list(progress(reading, total=len(paths), description="reading"))
     if len({image.shape for image in images}) > 1:
         images = [at_stored_size(image, input_size[1:], resize, enlarge=True) for image in images]

@@ -61,9 +61,11 @@ def train(args, command: list[str]) -> list[Path]:
         writer = _tensorboard(args, job) if args.tensorboard and rank == 0 else None
         if writer is not None:
             listeners.append(writer)
+        found = (unfinished_folder(job, args.runs_dir) / FILE_NAME).is_file()
         if args.resume:
-            found = (unfinished_folder(job, args.runs_dir) / FILE_NAME).is_file()
             say("goes on from its checkpoint" if found else "no checkpoint of these settings: starts anew")
+        elif found:
+            say("starts anew: an unfinished training of these settings is dropped (--resume goes on with it)")
         say(_epoch_line(None))
         try:
             result = train_job(job, args.runs_dir, command, resume=args.resume, on_epoch=listeners, rank=rank,

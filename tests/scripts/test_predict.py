@@ -194,7 +194,8 @@ def test_a_missing_model_is_refused(refused, gratings, tmp_path):
 
 def test_a_folder_of_several_runs_is_refused_and_one_of_them_taken(refused, call, train, gratings):
     folder = train("run_tiny", "--k 1 3")
-    refused("predict", "--model", folder, gratings / "test", says=("several runs", "give one of k1, k3 in it"))
+    said = ("several runs", "give one of k1, k3 in it")
+    refused("predict", "--model", folder, gratings / "test", says=said)
     assert call("predict", "--model", folder / "k3", gratings / "test").code == 0
 
 
