@@ -42,7 +42,11 @@ SKIPPED_GROWTH, LOSS_JITTER = 2.0, 0.2
 
 
 class DivergedError(ValueError):
-    """The loss is no longer a number."""
+    """The loss is no longer a number; `row` is that of the epoch it happened in, as far as it came."""
+
+    def __init__(self, message: str, row: dict):
+        super().__init__(message)
+        self.row = row
 
 
 @dataclass
@@ -82,6 +86,7 @@ class Trained:
     precision: str
     reason: str = "all epochs"
     resumed: bool = False
+    diverged_epoch: int | None = None
 
     @property
     def images_per_second(self) -> float:
@@ -212,6 +217,19 @@ class Trainer:
         return Trained(model.eval(), state.history, epoch, state.seconds, state.images,
                        self.setup.precision, reason, bool(resumed))  # fmt: skip
 
+    def last_good(self, error: DivergedError) -> Trained:
+        """What is left after `error`, asked of a new trainer: the last checkpoint, or the untrained network.
+
+        The history ends with the row of the epoch that diverged; `epoch` counts those before it.
+        """
+        resumed = self._restore()
+        state = self.state
+        model = self.averaged if self.averaged is not None else self.model
+        before = [row for row in state.history if row["epoch"] < error.row["epoch"]]
+        epoch = error.row["epoch"]
+        return Trained(model.eval(), [*before, error.row], len(before), state.seconds, state.images,
+                       self.setup.precision, f"diverged in epoch {epoch}", bool(resumed), epoch)  # fmt: skip
+
     # one pass
 
     def _train_one_pass(self) -> None:
@@ -312,10 +330,11 @@ class Trainer:
         finite = torch.stack([torch.isfinite(weight).all() for weight in self.model.parameters()]).all()
         if not (math.isfinite(self.state.loss_sum) and finite):
             kept = self.folder is not None and (self.folder / FILE_NAME).is_file()
+            row = {**self._row(), "train_loss": math.nan}
             raise DivergedError(
-                f"the loss diverged in epoch {self.state.epoch + 1}: try a lower --lr "
-                f"(now {self.recipe.lr:g})" + ("; the last good checkpoint is kept" if kept else "")
-            )
+                f"the loss diverged in epoch {row['epoch']}: try a lower --lr "
+                f"(now {self.recipe.lr:g})" + ("; the last good checkpoint is kept" if kept else ""), row
+            )  # fmt: skip
 
     def _is_due(self, saved: float) -> bool:
         # processes look at different clocks: several save only after an epoch
@@ -369,17 +388,7 @@ class Trainer:
         state = self.state
         if self._keeps_losses():
             self.last_loss[self.skipped] *= SKIPPED_GROWTH
-        row = {
-            "epoch": state.epoch + 1,
-            "train_loss": state.loss_sum / state.seen,
-            "train_accuracy": state.correct / state.seen,
-            "select_loss": None,
-            "select_accuracy": None,
-            "heldout_loss": None,
-            "heldout_accuracy": None,
-            "lr": self.optimizers[0].param_groups[0]["lr"],
-            "seconds": round(state.epoch_seconds, 3),
-        }
+        row = self._row()
         model = self.averaged if self.averaged is not None else self.model
         for name, images in (("select", self.select), ("heldout", self.heldout)):
             if images is not None and len(images):
@@ -401,6 +410,19 @@ class Trainer:
         state.epoch, state.step = state.epoch + 1, 0
         state.loss_sum, state.correct, state.seen, state.epoch_seconds = 0.0, 0, 0, 0.0
         self._save()
+
+    def _row(self) -> dict:
+        """The row of the history that the pass gives so far, parts that are only looked at left out."""
+        state = self.state
+        looked = ("select_loss", "select_accuracy", "heldout_loss", "heldout_accuracy")
+        return {
+            "epoch": state.epoch + 1,
+            "train_loss": state.loss_sum / state.seen,
+            "train_accuracy": state.correct / state.seen,
+            **dict.fromkeys(looked),
+            "lr": self.optimizers[0].param_groups[0]["lr"],
+            "seconds": round(state.epoch_seconds, 3),
+        }
 
     def _note_select(self, row: dict, model: nn.Module) -> None:
         state = self.state

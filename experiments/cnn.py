@@ -15,6 +15,7 @@ from pathlib import Path
 
 import numpy as np
 import torch
+from torch import nn
 
 from deep.complexity import complexity, layer_table, write_layers_csv
 from deep.data import Images, Normalizer, pixel_statistics
@@ -124,11 +125,15 @@ def train_job(
     show_progress: bool | None = None,
     rank: int = 0,
     world: int = 1,
+    at: Path | None = None,
+    keep_diverged: bool = False,
 ) -> Result | None:
     """Train a network, save it, read the held-out images once and write the run folder.
 
-    A training that was stopped lies in ``RUNS/.unfinished/``; `resume` goes on there. None on all but the
-    first process of several.
+    A training that was stopped lies in ``RUNS/.unfinished/``; `resume` goes on there. The run folder is `at`
+    where that is given, else in `runs_dir`. With `keep_diverged` a training that diverges is a run like any
+    other, of the last weights whose outputs are numbers, if need be the untrained ones. None on all but
+    the first process of several.
 
     Raises
     ------
@@ -139,10 +144,7 @@ def train_job(
     """
     recipe, data = job.recipe, job.data
     input_size = (data.channels, *MODELS[job.model].input_size[1:])
-    torch.manual_seed(recipe.seed)
-    network = build_model(
-        job.model, num_classes=len(data.classes), in_channels=data.channels, **job.all_options
-    )
+    network = _untrained(job)
     check_size(job.model, float32_bytes(network), recipe.size_limit)
     counts = complexity(network, input_size)
     fit, select = data.fit_and_select(recipe.seed, recipe.fit_all)
@@ -156,24 +158,44 @@ def train_job(
     if precision is None and rank == 0:
         precision = _precision_before(folder) or _measured(network, fit, normalizer, recipe, device)
     setup = Setup(device, _agreed(precision, device, world), rank, world)
-    trainer = Trainer(
-        network, recipe, fit, select, normalizer, setup, folder=folder,
-        heldout=data.heldout_images() if recipe.heldout_curve else None, on_epoch=on_epoch,
-        show_progress=show_progress,
-    )  # fmt: skip
-    trained = trainer.run(resume=resume)
-    if rank:
-        return None
-    described = SavedModel(
-        trained.model.cpu(), job.model, _kept_options(job), data.classes, input_size, tuple(mean),
-        tuple(std), job.resize, recipe.as_json(),
-    )  # fmt: skip
-    # the figure is that of the saved file, whatever the precision of the training
-    path = save_model(folder / FILE_NAME, described, limit=recipe.size_limit)
-    saved = load_saved(path)
-    scores = class_scores(saved, data.heldout_images(), device, recipe.views)
-    if not np.isfinite(scores).all():
-        raise DivergedError(f"outputs are no numbers after epoch {trained.epoch}: try a lower --lr")
+
+    def trainer(network: nn.Module, folder: Path | None) -> Trainer:
+        return Trainer(
+            network, recipe, fit, select, normalizer, setup, folder=folder,
+            heldout=data.heldout_images() if recipe.heldout_curve else None, on_epoch=on_epoch,
+            show_progress=show_progress,
+        )  # fmt: skip
+
+    def saved_and_scored(trained: Trained) -> tuple[SavedModel, np.ndarray]:
+        described = SavedModel(
+            trained.model.cpu(), job.model, _kept_options(job), data.classes, input_size, tuple(mean),
+            tuple(std), job.resize, recipe.as_json(),
+        )  # fmt: skip
+        folder.mkdir(parents=True, exist_ok=True)
+        # the figure is that of the saved file, whatever the precision of the training
+        saved = load_saved(save_model(folder / FILE_NAME, described, limit=recipe.size_limit))
+        scores = class_scores(saved, data.heldout_images(), device, recipe.views)
+        if not np.isfinite(scores).all():
+            message = f"outputs are no numbers after epoch {trained.epoch}: try a lower --lr"
+            raise DivergedError(message, trained.history[-1])
+        return saved, scores
+
+    try:
+        trained = trainer(network, folder).run(resume=resume)
+        if rank:
+            return None
+        saved, scores = saved_and_scored(trained)
+    except DivergedError as error:
+        if not keep_diverged:
+            raise
+        if rank:
+            return None
+        try:
+            trained = trainer(_untrained(job), folder).last_good(error)
+            saved, scores = saved_and_scored(trained)
+        except DivergedError:
+            trained = trainer(_untrained(job), None).last_good(error)
+            saved, scores = saved_and_scored(trained)
     record = _record(job, name or job.model, command, trained, counts, scores, len(fit), len(select))
     seen = {"input_size": list(input_size), "mean": mean, "std": std}
     record = dataclasses.replace(record, config={**record.config, **seen})
@@ -181,13 +203,20 @@ def train_job(
         plain = class_scores(saved, data.heldout_images(), device, 1)
         hits = plain.argmax(1) == data.heldout.labels
         record = dataclasses.replace(record, extra={**record.extra, "plain_accuracy": float(hits.mean())})
-    record = dataclasses.replace(record, extra_files=_files(job, saved, trained, path))
-    run = write_run(runs_dir, record)
+    record = dataclasses.replace(record, extra_files=_files(job, saved, trained, folder / FILE_NAME))
+    run = write_run(at.parent, record, folder_name=at.name) if at else write_run(runs_dir, record)
     shutil.rmtree(folder)
     with contextlib.suppress(OSError):  # others are still unfinished
         folder.parent.rmdir()
     hits = scores.argmax(1) == data.heldout.labels
     return Result(run, float(hits.mean()), trained)
+
+
+def _untrained(job: Job) -> nn.Module:
+    torch.manual_seed(job.recipe.seed)
+    return build_model(
+        job.model, num_classes=len(job.data.classes), in_channels=job.data.channels, **job.all_options
+    )
 
 
 def class_scores(saved: SavedModel, images: Images, device: torch.device, views: int = 1) -> np.ndarray:

@@ -1,9 +1,7 @@
 """The network experiments run: each setting trained, its rows and figures kept as soon as it is done."""
 
 import dataclasses
-import math
 import os
-import re
 import shutil
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -12,13 +10,11 @@ from pathlib import Path
 import numpy as np
 import torch
 
-from deep.checkpoints import load_checkpoint
 from deep.complexity import complexity
 from deep.recipes import RECIPES, Recipe, find_recipe, limited
-from deep.training import DivergedError
 from deep.weights import FILE_NAME
 from deep.zoo import MODELS, build_model
-from experiments.cnn import Job, Result, pick_device, train_job, unfinished_folder
+from experiments.cnn import Job, Result, pick_device, train_job
 from experiments.data import PROJECT
 from experiments.network_data import ARRAY_SETS, NetworkData, load_network_data, set_of
 from experiments.network_tables import NETWORK_EXPERIMENTS, Experiment, Setting, figure_name
@@ -126,29 +122,21 @@ class Runner:
         # in a look the measuring takes longer than the training
         precision = call.precision or ("fp32" if call.lite else None)
         job = Job(setting.model, recipe, data, dict(setting.options), "squash", str(self.device), precision)
-        try:
-            result = train_job(
-                job, call.runs_dir, call.command, resume=not call.fresh,
-                name=f"{experiment.name}-{setting.slug}",
-            )  # fmt: skip
-        except ValueError as error:
-            folder = unfinished_folder(job, call.runs_dir)
-            history = (load_checkpoint(folder) or ({}, {"history": []}))[1]["history"]
-            epoch = _diverged_epoch(error, history)
-            if epoch is None:
-                raise
-            self._draw(experiment, setting, history)
-            accuracy = history[-1]["heldout_accuracy"] if history else None
-            ledger.fail(setting.label, f"{DIVERGED} {epoch}", accuracy, seeds=(recipe.seed,))
-            shutil.rmtree(folder, ignore_errors=True)
-            return
+        result = train_job(
+            job, call.runs_dir, call.command, resume=not call.fresh, name=f"{experiment.name}-{setting.slug}",
+            keep_diverged=True,
+        )  # fmt: skip
         assert result is not None  # one process only
         self._draw(experiment, setting, result.trained.history)
         if experiment.confusions:
             target = self._figure(experiment, setting, "confusion")
             with atomic_path(target) as temporary:
                 shutil.copyfile(result.folder / "confusion.svg", temporary)
-        ledger.fill(list(measured(setting, job, result)))
+        epoch = result.trained.diverged_epoch
+        if epoch is None:
+            ledger.fill(list(measured(setting, job, result)))
+        else:
+            ledger.fail(setting.label, f"{DIVERGED} {epoch}", result.accuracy, seeds=(recipe.seed,))
         if call.lite:
             (result.folder / FILE_NAME).unlink()  # gigabytes over all experiments
 
@@ -243,17 +231,6 @@ def merged_accuracy(folder: Path, groups: Sequence[Sequence[int]]) -> float | No
         return None
     pairs = zip(run.labels, run.predicted, strict=True)
     return sum(group[label] == group[predicted] for label, predicted in pairs) / len(run.labels)
-
-
-def _diverged_epoch(error: ValueError, history: Sequence[dict]) -> int | None:
-    """In which epoch a training diverged, by the error or its evaluation; None if it did not."""
-    if isinstance(error, DivergedError):
-        return int(re.findall(r"epoch (\d+)", str(error))[0])
-    for row in history:
-        losses = (row["select_loss"], row["heldout_loss"])
-        if not all(loss is None or math.isfinite(loss) for loss in losses):
-            return row["epoch"]
-    return None
 
 
 def own_set_is_here(name: str) -> bool:

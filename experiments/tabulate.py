@@ -14,7 +14,7 @@ from reports import RunRecord, read_run, text_report, wilson_interval, write_run
 from scenes.dataset import SceneDataset
 
 # How an option's value stands in a folder's name: k8, cityblock, w400.
-_SHORT = {"vocab_size": "w", "metric": "", "norm": "", "resample": "", "size": "size", "k": "k"}
+_SHORT = {"vocab_size": "w", "batch_size": "batch", "metric": "", "norm": "", "resample": ""}
 
 
 @dataclass(frozen=True)
@@ -68,7 +68,7 @@ def present(outcomes: Sequence[Outcome], several: Mapping[str, Sequence], runs_d
         print("\n" + text_report(read_run(folder).result).split("\n\nData\n")[0])
     else:
         varied = [option for option, values in several.items() if len(values) > 1]
-        names = [_folder_name(outcome.setting, varied) for outcome in outcomes]
+        names = [folder_name(outcome.setting, varied) for outcome in outcomes]
         rows = [_table_row(run, outcome) for run, outcome in zip(names, outcomes, strict=True)]
         records = {run: outcome.record for run, outcome in zip(names, outcomes, strict=True)}
         folder = write_table_run(runs_dir, name, rows, records)
@@ -90,22 +90,23 @@ def _screen_table(outcomes: Sequence[Outcome], varied: Sequence[str]) -> list[st
     if not any(line[-1] for line in lines[1:]):
         lines = [line[:-1] for line in lines]
     text = aligned(lines)
-    if len({outcome.setting.get("seed") for outcome in outcomes}) > 1:
-        text += ["", *_seed_summary(outcomes, [option for option in varied if option != "seed"])]
-    return text
+    return text + seed_summary([(outcome.setting, outcome.accuracy) for outcome in outcomes], varied)
 
 
-def _seed_summary(outcomes: Sequence[Outcome], varied: Sequence[str]) -> list[str]:
-    """Mean and standard deviation over seeds of each setting of the other options."""
+def seed_summary(outcomes: Sequence[tuple[Mapping, float]], varied: Sequence[str]) -> list[str]:
+    """Mean and standard deviation over seeds of each setting of the other options; nothing of one seed."""
+    if "seed" not in varied:
+        return []
+    others = [option for option in varied if option != "seed"]
     groups: dict[tuple, list[float]] = defaultdict(list)
-    for outcome in outcomes:
-        groups[tuple(_text(outcome.setting[option]) for option in varied)].append(outcome.accuracy)
-    lines = [[*varied, "mean accuracy", "s.d.", "seeds"]]
+    for setting, accuracy in outcomes:
+        groups[tuple(_text(setting[option]) for option in others)].append(accuracy)
+    lines = [[*others, "mean accuracy", "s.d.", "seeds"]]
     for key, values in groups.items():
         lines.append(
             [*key, f"{statistics.mean(values):.4f}", f"{statistics.stdev(values):.4f}", str(len(values))]
         )
-    return aligned(lines)
+    return ["", *aligned(lines)]
 
 
 def _issues(outcomes: Sequence[Outcome], names: Sequence[str]) -> list[str]:
@@ -138,7 +139,8 @@ def _table_row(run: str, outcome: Outcome) -> dict:
     }
 
 
-def _folder_name(setting: Mapping, varied: Sequence[str]) -> str:
+def folder_name(setting: Mapping, varied: Sequence[str]) -> str:
+    """What a run is called among those of one call: by what varies."""
     return "-".join(f"{_SHORT.get(option, option)}{_text(setting[option])}" for option in varied)
 
 

@@ -1,7 +1,10 @@
 """What ``train_cnn.py`` does: describe networks, train one setting or several, print tables."""
 
+import contextlib
+import hashlib
 import itertools
-from collections.abc import Callable
+import shutil
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 import torch
@@ -12,13 +15,12 @@ from deep.diagram import write_diagram
 from deep.listings import describe as described
 from deep.listings import zoo_table
 from deep.recipes import Recipe, find_recipe, limited, recipe_for, with_settings
-from deep.training import DivergedError
 from deep.weights import check_size
 from deep.zoo import MODELS, build_model
-from experiments.cnn import Job, pick_device, train_job, under_torchrun, unfinished_folder
+from experiments.cnn import Job, Result, pick_device, train_job, under_torchrun, unfinished_folder
 from experiments.network_data import load_network_data, recipe_set
-from experiments.tabulate import aligned, check_writable
-from reports import wilson_interval
+from experiments.tabulate import aligned, check_writable, folder_name, seed_summary
+from reports import read_run, write_table_run
 
 EPOCH_COLUMNS = ("epoch", "fit loss", "fit acc", "select loss", "select acc", "held-out acc", "lr", "seconds")
 
@@ -36,7 +38,10 @@ def describe(name: str | None, diagram: Path | None) -> None:
 
 
 def train(args, command: list[str]) -> list[Path]:
-    """Train every combination of learning rate, batch size and seed; returns the run folders."""
+    """Train every combination of learning rate, batch size and seed; returns the folders written.
+
+    Several give one folder with a table; one that diverges is a row of it.
+    """
     with torch.device("meta"):
         build_model(args.model)  # a wrong name is known before anything is read
     check_writable(args.runs_dir)
@@ -52,49 +57,109 @@ def train(args, command: list[str]) -> list[Path]:
     )  # fmt: skip
     say: Callable[..., None] = print if rank == 0 else lambda *_: None
     say(data.note)
-    settings = list(_settings(recipe, args))
-    rows, folders = [], []
-    for varied, each in settings:
-        job = Job(args.model, each, data, options, args.resize, str(device), args.precision, args.half)
+    settings = [
+        (flags, Job(args.model, each, data, options, args.resize, str(device), args.precision, args.half))
+        for flags, each in _settings(recipe, args)
+    ]
+    several = len(settings) > 1
+    varied = [each for each, _ in settings]
+    names = [folder_name(each, list(each)) for each in varied]
+    parts = _unfinished_sweep([job for _, job in settings], args.runs_dir)
+    if several and parts.exists() and not args.resume and rank == 0:
+        say(f"starts anew: what there is in {parts} is dropped (--resume goes on with it)")
+        shutil.rmtree(parts)
+    folders = []
+    for name, (_, job) in zip(names, settings, strict=True):
+        at = parts / name if several else None
         say(_headline(job))
-        listeners: list[Callable[[dict], object]] = [lambda row: say(_epoch_line(row), flush=True)]
-        writer = _tensorboard(args, job) if args.tensorboard and rank == 0 else None
-        if writer is not None:
-            listeners.append(writer)
-        found = (unfinished_folder(job, args.runs_dir) / FILE_NAME).is_file()
-        if args.resume:
-            say("goes on from its checkpoint" if found else "no checkpoint of these settings: starts anew")
-        elif found:
-            say("starts anew: an unfinished training of these settings is dropped (--resume goes on with it)")
-        say(_epoch_line(None))
-        try:
-            result = train_job(job, args.runs_dir, command, resume=args.resume, on_epoch=listeners, rank=rank,
-                               world=world)  # fmt: skip
-        except DivergedError as error:
-            if len(settings) == 1:
-                raise
-            say(f"diverged: {error}")
-            rows.append([*varied.values(), "diverged", "", "", ""])
-            continue
-        if result is None:
-            continue
-        low, high = wilson_interval(round(result.accuracy * len(data.heldout)), len(data.heldout))
-        trained = result.trained
-        say(
-            f"\nheld-out accuracy {result.accuracy:.4f} (95 % interval {low:.3f} to {high:.3f}, "
-            f"{len(data.heldout)} images); epoch {trained.epoch} kept; {trained.seconds:.1f} s of training, "
-            f"{trained.images_per_second:.0f} images/s, {trained.precision}"
-        )
-        rows.append([*varied.values(), f"{result.accuracy:.4f}", f"{low:.3f} to {high:.3f}",
-                     f"{trained.seconds:.1f}", f"{trained.images_per_second:.0f}"])  # fmt: skip
-        folders.append(result.folder)
-        say(result.folder)
-    if len(settings) > 1 and rank == 0:
-        heads = [*settings[0][0], "accuracy", "95 % interval", "seconds", "images/s"]
-        print("\n" + "\n".join(aligned([heads, *[[str(cell) for cell in row] for row in rows]])))
-        for folder in folders[-1:]:
-            print(folder)
-    return folders
+        if at is not None and args.resume and (at / "result.json").is_file():
+            say("done before")
+        else:
+            result = _train_one(args, job, command, at, say, rank, world)
+            if result is None:
+                continue
+            at = result.folder
+        say("\n" + "\n".join(_result_lines(read_run(at).result)))
+        folders.append(at)
+        if not several:
+            say(at)
+    if not several or rank:
+        return folders
+    runs = {name: read_run(folder).result for name, folder in zip(names, folders, strict=True)}
+    folder = write_table_run(
+        args.runs_dir, args.model, [_table_row(name, result) for name, result in runs.items()],
+        dict(zip(names, folders, strict=True)),
+    )  # fmt: skip
+    shutil.rmtree(parts)
+    with contextlib.suppress(OSError):  # others are still unfinished
+        parts.parent.rmdir()
+    print("\n" + "\n".join(_screen_table(varied, list(runs.values()))))
+    print(folder)
+    return [folder]
+
+
+def _train_one(
+    args, job: Job, command: list[str], at: Path | None, say: Callable[..., None], rank: int, world: int
+) -> Result | None:
+    """Train one setting, telling of each epoch; a sweep's goes `at` a folder and may diverge."""
+    listeners: list[Callable[[dict], object]] = [lambda row: say(_epoch_line(row), flush=True)]
+    writer = _tensorboard(args, job) if args.tensorboard and rank == 0 else None
+    if writer is not None:
+        listeners.append(writer)
+    found = (unfinished_folder(job, args.runs_dir) / FILE_NAME).is_file()
+    if args.resume:
+        say("goes on from its checkpoint" if found else "no checkpoint of these settings: starts anew")
+    elif found:
+        say("starts anew: an unfinished training of these settings is dropped (--resume goes on with it)")
+    say(_epoch_line(None))
+    return train_job(
+        job, args.runs_dir, command, resume=args.resume, on_epoch=listeners, rank=rank, world=world, at=at,
+        keep_diverged=at is not None,
+    )  # fmt: skip
+
+
+def _unfinished_sweep(jobs: Sequence[Job], runs_dir: Path) -> Path:
+    """Where the finished runs of a sweep lie until all are done."""
+    keys = hashlib.sha256(" ".join(job.key for job in jobs).encode()).hexdigest()[:8]
+    return Path(runs_dir) / ".unfinished" / f"{jobs[0].model}-sweep-{keys}"
+
+
+def _result_lines(result: dict) -> list[str]:
+    training, timings = result["training"], result["timings"]
+    low, high = result["accuracy_interval"]
+    lines = [
+        f"held-out accuracy {result['accuracy']:.4f} (95 % interval {low:.3f} to {high:.3f}, "
+        f"{result['n_test']} images); epoch {training['kept_epoch']} kept; {timings['training']:.1f} s of "
+        f"training, {timings['images_per_second']:.0f} images/s, {training['precision']}"
+    ]
+    if training["ended"] != "all epochs":
+        lines.insert(0, training["ended"])
+    return lines
+
+
+def _table_row(name: str, result: dict) -> dict:
+    return {
+        "run": name,
+        "seed": result["config"]["seed"],
+        "accuracy": result["accuracy"],
+        "n_test": result["n_test"],
+        "seconds": result["timings"]["total"],
+    }
+
+
+def _screen_table(settings: Sequence[dict], results: Sequence[dict]) -> list[str]:
+    heads = ["accuracy", "95 % interval", "epochs", "ended", "seconds", "images/s"]
+    rows = [[*settings[0], *heads]]
+    for varied, result in zip(settings, results, strict=True):
+        training, timings = result["training"], result["timings"]
+        low, high = result["accuracy_interval"]
+        rows.append([
+            *map(str, varied.values()), f"{result['accuracy']:.4f}", f"{low:.3f} to {high:.3f}",
+            str(training["epochs"]), training["ended"], f"{timings['training']:.1f}",
+            f"{timings['images_per_second']:.0f}",
+        ])  # fmt: skip
+    accuracies = [result["accuracy"] for result in results]
+    return aligned(rows) + seed_summary(list(zip(settings, accuracies, strict=True)), list(settings[0]))
 
 
 def chosen_recipe(args) -> Recipe:

@@ -37,7 +37,7 @@ def learning_curves_figure(
     """
     if not history:
         raise ValueError("no epoch to draw: train for one at least")
-    parts = [part for part in _NAMES if history[-1].get(f"{part}_loss") is not None]
+    parts = [part for part in _NAMES if any(row.get(f"{part}_loss") is not None for row in history)]
     rows = [["train"], [part for part in parts if part != "train"]]
     rows = [row for row in rows if row]
     with matplotlib.style.context(["default", STYLE]):

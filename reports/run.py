@@ -22,6 +22,7 @@ import errno
 import io
 import itertools
 import os
+import shutil
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
@@ -68,7 +69,13 @@ class Run:
     classes: tuple[str, ...]
 
 
-def write_run(runs_dir: str | os.PathLike, record: RunRecord, *, now: datetime | None = None) -> Path:
+def write_run(
+    runs_dir: str | os.PathLike,
+    record: RunRecord,
+    *,
+    now: datetime | None = None,
+    folder_name: str | None = None,
+) -> Path:
     """Write the run folder ``RUNS/<UTC time>-<name>/`` and return it.
 
     The files are made in a hidden folder beside, which gets its name in one step when it is complete. An
@@ -82,6 +89,8 @@ def write_run(runs_dir: str | os.PathLike, record: RunRecord, *, now: datetime |
     record : RunRecord
     now : datetime, optional
         The time in the name, instead of the present.
+    folder_name : str, optional
+        The folder's whole name, instead of time and name.
 
     Raises
     ------
@@ -90,17 +99,19 @@ def write_run(runs_dir: str | os.PathLike, record: RunRecord, *, now: datetime |
     OSError
         The disk is full, the folder is not writable.
     """
+    stem = _timed(record.name, now) if folder_name is None else folder_name
     check_name(record.name)
+    check_name(stem)
     with _scratch_in(Path(runs_dir)) as folder:
         _write_files(folder, record)
-        return _publish(folder, Path(runs_dir), record.name, now)
+        return _publish(folder, Path(runs_dir), stem)
 
 
 def write_table_run(
     runs_dir: str | os.PathLike,
     name: str,
     table_rows: Sequence[Mapping],
-    runs: Mapping[str, RunRecord],
+    runs: Mapping[str, RunRecord | Path],
     *,
     now: datetime | None = None,
 ) -> Path:
@@ -115,8 +126,9 @@ def write_table_run(
     table_rows : sequence of mapping
         Rows of ``table.csv`` in their order, keys from `TABLE_COLUMNS`; missing ones and None stay empty.
         The ``run`` of a row is its key in `runs`.
-    runs : mapping of str to RunRecord
-        The complete run of each row, under the name of its folder: what varies, such as ``k8-cityblock``.
+    runs : mapping of str to RunRecord or Path
+        The complete run of each row, under the name of its folder: what varies, such as ``k8-cityblock``. A
+        path is a run folder that is there already; it is copied.
 
     Raises
     ------
@@ -130,11 +142,14 @@ def write_table_run(
     with _scratch_in(Path(runs_dir)) as folder:
         cells = [["" if row.get(key) is None else row[key] for key in TABLE_COLUMNS] for row in table_rows]
         _write_csv(folder / "table.csv", TABLE_COLUMNS, cells)
-        for run_name, record in runs.items():
+        for run_name, run in runs.items():
             subfolder = folder / run_name
-            subfolder.mkdir()
-            _write_files(subfolder, record)
-        return _publish(folder, Path(runs_dir), name, now)
+            if isinstance(run, Path):
+                shutil.copytree(run, subfolder)
+            else:
+                subfolder.mkdir()
+                _write_files(subfolder, run)
+        return _publish(folder, Path(runs_dir), _timed(name, now))
 
 
 def read_run(folder: str | os.PathLike) -> Run:
@@ -264,10 +279,13 @@ def _scratch_in(runs_dir: Path) -> Iterator[Path]:
                 folder.rmdir()
 
 
-def _publish(folder: Path, runs_dir: Path, name: str, now: datetime | None) -> Path:
+def _timed(name: str, now: datetime | None) -> str:
+    return f"{(now or datetime.now(UTC)).astimezone(UTC):%Y%m%dT%H%M%SZ}-{name}"
+
+
+def _publish(folder: Path, runs_dir: Path, stem: str) -> Path:
     """Give a complete folder its public name, the first free one, and return its path."""
     sync_folder(folder)
-    stem = f"{(now or datetime.now(UTC)).astimezone(UTC):%Y%m%dT%H%M%SZ}-{name}"
     target = runs_dir / stem
     for attempt in itertools.count(2):
         try:
@@ -282,7 +300,7 @@ def _publish(folder: Path, runs_dir: Path, name: str, now: datetime | None) -> P
     return target
 
 
-def _check_table(rows: Sequence[Mapping], runs: Mapping[str, RunRecord]) -> None:
+def _check_table(rows: Sequence[Mapping], runs: Mapping[str, RunRecord | Path]) -> None:
     for name in runs:
         check_name(name)
     # Some file systems take K8 and k8 for the same folder.

@@ -1,8 +1,9 @@
 """Train a network of the zoo on a set of images and write the run folder.
 
 The recipe that belongs to the network and the set is used unless --recipe names another; --set changes
-single fields of it. --lr, --batch-size and --seed take several values, one row each. A training that was
-stopped goes on with --resume.
+single fields of it. --lr, --batch-size and --seed take several values: each combination is trained, and all
+make one folder with a table, in which one that diverges is a row like any other. A training that was stopped
+goes on with --resume.
 """
 
 import sys

@@ -1,5 +1,6 @@
 """The loop: losses, passes, sizes, what is kept; a killed training ends like an undisturbed one."""
 
+import copy
 import json
 import math
 import secrets
@@ -338,6 +339,22 @@ def test_a_diverged_training_keeps_the_last_good_checkpoint(what, tmp_path):
         trainer(recipe, model=Breaking(10, what), folder=tmp_path).run()
     tensors, state = load_checkpoint(tmp_path)
     assert state["epoch"] == 1 and all(v.isfinite().all() for k, v in tensors.items() if "model" in k)
+
+
+def test_what_is_left_of_a_diverged_training(tmp_path):
+    recipe = PLAIN.changed(epochs=4)
+    with pytest.raises(DivergedError) as raised:
+        trainer(recipe, model=Breaking(10, "loss"), folder=tmp_path).run()
+    left = trainer(recipe, model=Breaking(10, "loss"), folder=tmp_path).last_good(raised.value)
+    assert (left.epoch, left.diverged_epoch, left.reason) == (1, 2, "diverged in epoch 2")
+    assert [row["epoch"] for row in left.history] == [1, 2] and math.isnan(left.history[1]["train_loss"])
+    assert left.history[1]["select_loss"] is None and 0 <= left.history[1]["train_accuracy"] <= 1
+    tensors, _ = load_checkpoint(tmp_path)
+    assert all(tensors[f"model.{name}"].equal(value) for name, value in left.model.state_dict().items())
+    untrained = Breaking(10, "loss")
+    before = copy.deepcopy(untrained.state_dict())
+    left = trainer(recipe.changed(initialization="default"), model=untrained).last_good(raised.value)
+    assert left.epoch == 0 and all(before[n].equal(v) for n, v in left.model.state_dict().items())
 
 
 def test_a_training_that_diverges_at_once_promises_no_checkpoint(tmp_path):

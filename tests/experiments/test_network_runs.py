@@ -13,7 +13,7 @@ torch = pytest.importorskip("torch")
 
 from experiments import network_runs  # noqa: E402
 from experiments.network_runs import Call, Runner, merged_accuracy  # noqa: E402
-from reports import RunRecord, write_run  # noqa: E402
+from reports import RunRecord, read_run, write_run  # noqa: E402
 
 
 def setting(label="plain", **changes) -> Setting:
@@ -86,12 +86,23 @@ def test_a_training_that_diverges_is_a_result_and_not_done_again(trial):
 
 
 def test_a_training_is_a_result_too_whose_last_weights_give_no_numbers(trial, monkeypatch, tmp_path):
+    from experiments import cnn
+
+    scored = []
+
+    def no_numbers_of_trained_weights(saved, images, *rest):
+        scored.append(class_scores(saved, images, *rest))
+        # the trained network, its checkpoint, the untrained one
+        return scored[-1] * (math.nan if len(scored) < 3 else 1)
+
+    class_scores = cnn.class_scores
+    monkeypatch.setattr(cnn, "class_scores", no_numbers_of_trained_weights)
     monkeypatch.setattr("deep.training.mean_loss", lambda *a: math.nan)
-    monkeypatch.setattr(
-        "experiments.cnn.class_scores", lambda saved, images, *a: np.full((len(images), 3), np.nan)
-    )
     rows, failed = trial(setting("wild"))
-    assert failed == [] and rows[-1].reason == f"{DIVERGED} 1" and rows[-1].measured != ""
+    assert failed == [] and rows[-1].reason == f"{DIVERGED} 1"
+    (run,) = (tmp_path / "runs").glob("*-trial-wild")
+    assert np.array_equal(read_run(run).scores, scored[2]) and not np.array_equal(scored[1], scored[2])
+    assert rows[-1].measured == f"{read_run(run).result['accuracy']:.4f}"
     assert list((tmp_path / "runs").glob(".unfinished/*")) == []
     assert (tmp_path / "pages" / "r3" / "trial-wild-curves.svg").is_file()
 

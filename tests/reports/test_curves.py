@@ -1,5 +1,7 @@
 """Learning curves: what is drawn, where, and that equal input gives equal bytes."""
 
+import math
+
 import pytest
 from matplotlib.figure import Figure
 from PIL import Image
@@ -44,6 +46,13 @@ def test_a_heldout_curve_says_that_it_was_not_used(panels):
     axes = panels(history(heldout=True))
     assert axes[2].lines[1].get_label() == "held-out, not used for choosing"
     assert axes[2].lines[1].get_linestyle() == "--"
+
+
+def test_an_epoch_that_was_not_evaluated_leaves_the_others_drawn(panels):
+    stopped = {**history(1, select=False)[0], "epoch": 4, "train_loss": math.nan}
+    axes = panels([*history(3), stopped])
+    fit, select = (axes[i].lines[0].get_ydata(orig=False) for i in (1, 3))
+    assert [math.isnan(y) for y in fit] == [math.isnan(y) for y in select] == [False] * 3 + [True]
 
 
 def test_without_select_only_fit_is_drawn(panels):

@@ -371,6 +371,23 @@ def test_several_settings_make_a_table_and_complete_runs(tmp_path):
         read_run(folder)
 
 
+def test_finished_runs_are_gathered_in_a_table(tmp_path):
+    made = {name: write_run(tmp_path / "parts", RECORD, folder_name=name) for name in RUNS}
+    assert made["k1-cityblock"] == tmp_path / "parts" / "k1-cityblock"
+    folder = write_table_run(tmp_path / "runs", "tiny", ROWS, made, now=NOW)
+    direct = write_table_run(tmp_path / "direct", "tiny", ROWS, dict.fromkeys(RUNS, RECORD), now=NOW)
+    for path in direct.rglob("*.*"):
+        assert (folder / path.relative_to(direct)).read_bytes() == path.read_bytes(), path
+    assert made["k5-cityblock"].is_dir()  # copied: a kill on the way loses nothing
+
+
+@pytest.mark.parametrize("name", ["../up", "", "a/b"])
+def test_a_folders_own_name_stays_below_the_runs(tmp_path, name):
+    with pytest.raises(ValueError, match="cannot be a folder's"):
+        write_run(tmp_path / "runs", RECORD, folder_name=name)
+    assert list(tmp_path.iterdir()) == []
+
+
 def test_one_bad_setting_leaves_nothing_of_any(tmp_path):
     bad = dataclasses.replace(RECORD, labels=["cat"])
     with pytest.raises(ValueError):

@@ -14,7 +14,7 @@ from deep.training import Trainer
 from deep.weights import load_saved
 from experiments.cnn import class_scores
 from experiments.network_data import load_network_data
-from reports import read_run
+from reports import read_run, read_table_run
 
 FEW = ("--epochs", 2, "--batch-size", 5, "--precision", "fp32")
 
@@ -191,12 +191,76 @@ def test_a_bad_checkpoint_is_refused(wrong, train, interrupted, tmp_path, damage
 # ------------------------------------------------------------------------------------- sweeps
 
 
-def test_a_sweep_goes_on_past_a_rate_that_diverges(train):
+def test_a_sweep_is_one_folder_with_a_table_and_a_run_for_each_setting(train, tmp_path):
+    called = train("--lr", 0.01, 0.1, "--seed", 3, 4)
+    assert called.code == 0 and called.err == ""
+    rows, runs = read_table_run(called.folder)
+    names = ["lr0.01-seed3", "lr0.01-seed4", "lr0.1-seed3", "lr0.1-seed4"]
+    assert [row["run"] for row in rows] == names
+    assert [path.name for path in (tmp_path / "runs").iterdir()] == [called.folder.name]
+    for row in rows:
+        run = runs[row["run"]]
+        assert float(row["accuracy"]) == run.result["accuracy"] and row["n_test"] == str(len(run.labels))
+        assert row["seed"] == row["run"][-1] == str(run.result["config"]["seed"])
+        assert row["step"] == row["k"] == "" and float(row["seconds"]) > 0
+        assert (run.folder / "model.safetensors").is_file() and (run.folder / "curves.svg").is_file()
+        load_saved(run.folder / "model.safetensors")
+    means = [line.split() for line in called.lines[-3:-1]]
+    for (lr, mean, _, seeds), pair in zip(means, (rows[:2], rows[2:]), strict=True):
+        assert pair[0]["run"].startswith(f"lr{lr}-") and seeds == "2"
+        assert abs(float(mean) - sum(float(row["accuracy"]) for row in pair) / 2) <= 5e-5
+
+
+def test_a_diverged_training_is_a_row_of_a_sweep_like_any_other(train):
     called = train("--lr", 1e9, 0.01, "--set", "momentum=0.9")
     assert called.code == 0 and called.err == ""
-    table = [line.split() for line in called.lines if line.split()[:1] in (["1000000000.0"], ["0.01"])]
-    assert table[0][:2] == ["1000000000.0", "diverged"] and 0 <= float(table[1][1]) <= 1
-    assert called.folder.is_dir() and called.result["config"]["recipe"]["lr"] == 0.01
+    rows, runs = read_table_run(called.folder)
+    first, second = (runs[row["run"]].result for row in rows)
+    assert first["training"]["ended"] == "diverged in epoch 1" and second["training"]["ended"] == "all epochs"
+    assert first["training"]["kept_epoch"] == 0 and float(rows[0]["accuracy"]) == first["accuracy"]
+    ((epoch, loss, *_),) = timeless(runs[rows[0]["run"]].folder / "metrics.csv")[1:]
+    assert (epoch, loss) == ("1", "nan")
+    assert any("diverged in epoch 1" in line for line in called.lines[-3:])
+
+
+def test_a_stopped_sweep_goes_on_after_its_finished_runs(train, monkeypatch, tmp_path):
+    from experiments import training
+
+    whole, trained = training.train_job, []
+
+    def stops_at_the_second(job, *rest, **named):
+        trained.append(job.recipe.lr)
+        if len(trained) == 2:
+            raise KeyboardInterrupt
+        return whole(job, *rest, **named)
+
+    monkeypatch.setattr(training, "train_job", stops_at_the_second)
+    sweep = ("--lr", 0.01, 0.1, 0.02)
+    assert train(*sweep).code == 130
+    assert [path.name for path in (tmp_path / "runs").iterdir()] == [".unfinished"]
+    called = train(*sweep, "--resume")
+    assert called.code == 0 and trained == [0.01, 0.1, 0.1, 0.02]
+    assert [row["run"] for row in read_table_run(called.folder)[0]] == ["lr0.01", "lr0.1", "lr0.02"]
+    assert [path.name for path in (tmp_path / "runs").iterdir()] == [called.folder.name]
+
+
+def test_a_stopped_sweep_is_dropped_aloud_without_resume(train, monkeypatch):
+    from experiments import training
+
+    trained = []
+
+    def stops(job, *rest, **named):
+        trained.append(job.recipe.lr)
+        if len(trained) == 2:
+            raise KeyboardInterrupt
+        return train_job(job, *rest, **named)
+
+    train_job = training.train_job
+    monkeypatch.setattr(training, "train_job", stops)
+    assert train("--lr", 0.01, 0.1).code == 130
+    called = train("--lr", 0.01, 0.1)
+    assert called.code == 0 and trained == [0.01, 0.1, 0.01, 0.1]
+    assert "dropped (--resume goes on with it)" in called.out
 
 
 def test_a_single_rate_that_diverges_is_refused_in_one_line(call, train):
