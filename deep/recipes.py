@@ -185,7 +185,7 @@ R5 = Recipe("r5", optimizer="adam", lr=1e-4, momentum=0.95, weight_decay=5e-4, e
 FASTNET = Recipe(
     "fastnet", optimizer="muon", lr=0.13, momentum=0.6, schedule="triangular", batch_size=500,
     label_smoothing=0.2, initialization="identity", flip="alternating", translate=2,
-    resolutions=((20, 3, 1.0), (24, 3, 0.85), (28, 2, 0.7), (32, 7, 0.6)), views=6, keep="last",
+    resolutions=((20, 3, 1.0), (24, 3, 0.85), (28, 2, 0.7), (32, 6.5, 0.6)), views=6, keep="last",
     size_limit=SIZE_LIMIT,
 )  # fmt: skip
 
