@@ -161,6 +161,7 @@ class Trainer:
             raise ValueError(
                 f"a batch of {recipe.batch_size} is larger than the {len(fit)} images: ask for less"
             )
+        _check_phases(model, recipe, normalizer.size, fit.pixels.shape[1])
         self.recipe, self.setup, self.normalizer, self.folder = recipe, setup, normalizer, folder
         self.fit, self.heldout = fit.on(setup.device), heldout
         self.select = select if select is not None and len(select) else None
@@ -591,6 +592,22 @@ def _passes(recipe: Recipe) -> list[_Pass]:
         if epochs - whole > 1e-6:
             passes.append(_Pass(pixels, share, epochs - whole))
     return passes
+
+
+@torch.no_grad()
+def _check_phases(model: nn.Module, recipe: Recipe, size: tuple[int, int], channels: int) -> None:
+    """ValueError, before any step, for a network that takes images of one size only."""
+    was_training = model.training
+    model.eval()
+    for pixels in sorted({phase[0] for phase in recipe.resolutions}):
+        height, width = _at_size(size, pixels)
+        try:
+            model(torch.zeros(1, channels, height, width))
+        except RuntimeError:
+            raise ValueError(
+                f"this network cannot take images of {height}x{width}: leave out that phase of `resolutions`"
+            ) from None
+    model.train(was_training)
 
 
 def _at_size(size: tuple[int, int], pixels: int) -> tuple[int, int]:

@@ -179,7 +179,7 @@ class Runner:
 def chosen_recipe(setting: Setting, lite: bool = False) -> Recipe:
     """The recipe of a setting, with the network's size limit; of one epoch where `lite`."""
     recipe = limited(find_recipe(setting.recipe), setting.model).changed(**setting.changes)
-    return recipe.changed(epochs=1) if lite else recipe
+    return recipe.changed(epochs=1, resolutions=()) if lite else recipe
 
 
 def measured(setting: Setting, job: Job, result: Result) -> Iterator[Measured]:

@@ -50,7 +50,7 @@ def panels_figure(
             measures = list(dict.fromkeys(measure for _, measure in lines))
             for part, measure in lines:
                 values = [row[f"{part}_{measure}"] for row in history]
-                if values[-1] is None:
+                if all(value is None for value in values):
                     continue
                 dashed = len(measures) > 1 and measure == "loss"
                 place.plot([row["epoch"] for row in history], values, "--" if dashed else "-",
@@ -62,7 +62,10 @@ def panels_figure(
             place.xaxis.set_major_locator(MaxNLocator(integer=True))
             if place.lines:
                 place.legend(frameon=False, fontsize=8)
-        heldout = any(part == "heldout" for lines in panels for part, _ in lines)
+        heldout = any(
+            part == "heldout" and row["heldout_loss"] is not None
+            for lines in panels for part, _ in lines for row in history
+        )  # fmt: skip
         note = " (held-out: not used for choosing)" if heldout else ""
         figure.suptitle(title + note, fontsize=10.5)
         return save_figure(figure, out_stem)

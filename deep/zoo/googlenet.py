@@ -102,6 +102,7 @@ class GoogLeNet(nn.Module):
             channels = widths.total
             if name in _POOL_AFTER:
                 self.add_module(_POOL_AFTER[name], nn.MaxPool2d(3, stride=2, padding=1))
+        self.pool = pool
         self.avgpool = nn.AvgPool2d(pool[0] if pool[0] == pool[1] else pool, stride=1, padding=0)
         self.dropout = None if dropout is None else nn.Dropout(dropout)
         self.fc = nn.Linear(channels, num_classes)
@@ -113,7 +114,9 @@ class GoogLeNet(nn.Module):
             x = self.get_submodule(name)(x)
             if name in _POOL_AFTER:
                 x = self.get_submodule(_POOL_AFTER[name])(x)  # 480 x 16 x 16, 832 x 8 x 8
-        x = torch.flatten(self.avgpool(x), 1)  # 1024
+        # images made smaller for a phase of the training leave less than the pool's window
+        small = x.shape[2] < self.pool[0] or x.shape[3] < self.pool[1]
+        x = torch.flatten(functional.adaptive_avg_pool2d(x, 1) if small else self.avgpool(x), 1)  # 1024
         if self.dropout is not None:
             # R1 lists the module but its table has no row for it: the module is never called itself.
             x = functional.dropout(x, self.dropout.p, self.training)

@@ -101,6 +101,11 @@ def test_a_wrong_setting_is_refused_in_one_line(setting, says):
     assert says in str(refusal.value) and "\n" not in str(refusal.value)
 
 
+def test_a_decay_that_would_do_nothing_is_refused():
+    with pytest.raises(ValueError, match="weight_decay has no meaning with muon"):
+        with_settings(find_recipe("fastnet"), ["weight_decay=0.1"])
+
+
 def test_an_unknown_recipe_is_answered_with_the_nearest():
     with pytest.raises(ValueError, match="did you mean .*r2-lenet"):
         find_recipe("r2-lenett")

@@ -178,6 +178,12 @@ def test_a_batch_larger_than_the_set_is_refused():
         trainer(PLAIN.changed(batch_size=41))
 
 
+def test_a_phase_at_a_size_the_network_cannot_take_is_refused_before_any_step():
+    one_size = nn.Sequential(nn.Flatten(), nn.Linear(300, 3))
+    with pytest.raises(ValueError, match=r"cannot take images of 8x8: leave out that phase of `resolutions`"):
+        trainer(PLAIN.changed(resolutions=((10, 1, 1.0), (8, 1, 1.0))), model=one_size)
+
+
 # ---------------------------------------------------------------------------- what is kept
 
 

@@ -204,6 +204,24 @@ def test_dropout_is_off_in_evaluation_and_on_in_training(name):
         assert not torch.equal(model(image), model(image))
 
 
+@pytest.mark.parametrize("name", ["mynet", "googlenet", "resnet18", "fastnet", "tiny50k"])
+def test_training_in_phases_shows_smaller_images_to_the_same_network(name):
+    torch.manual_seed(0)
+    model = build_model(name).train()
+    for pixels in (20, 26, 32):
+        assert model(torch.randn(2, 3, pixels, pixels)).shape == (2, 10)
+
+
+def test_a_map_smaller_than_the_pool_is_averaged_whole():
+    torch.manual_seed(0)
+    model = build_model("mynet").eval()
+    small = build_model("mynet", input_size=20).eval()
+    small.load_state_dict(model.state_dict())
+    image = torch.randn(2, 3, 20, 20)
+    with torch.no_grad():
+        assert torch.allclose(model(image), small(image), atol=1e-6)
+
+
 def test_batch_norm_stands_between_convolution_and_activation():
     kinds = [type(layer).__name__ for layer in on_meta("lenet_modern", batch_norm=True)]
     assert kinds[:4] == ["Conv2d", "BatchNorm2d", "ReLU", "MaxPool2d"]

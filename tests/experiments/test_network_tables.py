@@ -8,6 +8,7 @@ import pytest
 from experiments.network_tables import (
     GROUPS,
     NETWORK_EXPERIMENTS,
+    R1_EPOCHS,
     R1_MODELS,
     R1_TABLE_EPOCHS,
     expanded,
@@ -65,8 +66,10 @@ def test_groups_hold_known_experiments_and_all_holds_each_once():
 def test_r1_figures_are_those_of_its_table():
     names = ("train accuracy", "select accuracy", "train loss", "select loss", "accuracy")
     assert reported("r1-cnn-final") == {
-        "mynet": dict(zip(names, (0.97840, 0.88980, 0.06605, 0.39247, 0.8898), strict=True)),
-        "resnet18": dict(zip(names, (0.98415, 0.89860, 0.05136, 0.40423, 0.8918), strict=True)),
+        "mynet, 15 epochs": dict(zip(names, (0.97840, 0.88980, 0.06605, 0.39247, 0.8898), strict=True)),
+        "resnet18, 30 epochs": dict(zip(names, (0.98415, 0.89860, 0.05136, 0.40423, 0.8918), strict=True)),
+        "mynet, own recipe": {"accuracy": 0.8898},
+        "resnet18, own recipe": {"accuracy": 0.8918},
     }
     found = {label: figures["accuracy"] for label, figures in reported("r1-cnn-table").items()}
     assert found["vgg16, rotation"] == 0.825 and found["vgg16_wide, rotation"] == 0.8316
@@ -75,6 +78,7 @@ def test_r1_figures_are_those_of_its_table():
 
 
 def test_r1_compares_eleven_networks_and_four_augmentations_at_equal_epochs():
+    from deep.recipes import RECIPES
     from experiments.network_runs import chosen_recipe
 
     settings = NETWORK_EXPERIMENTS["r1-cnn-table"].settings
@@ -84,7 +88,14 @@ def test_r1_compares_eleven_networks_and_four_augmentations_at_equal_epochs():
     kinds = [(recipe.flip, recipe.rotate) for recipe in recipes[:4]]
     assert kinds == [("none", 0), ("none", 15), ("random", 0), ("random", 15)]
     final = NETWORK_EXPERIMENTS["r1-cnn-final"]
-    assert final.course_split and {chosen_recipe(s).total_epochs for s in final.settings} == {40}
+    assert final.course_split
+    recipes = {setting.label: chosen_recipe(setting) for setting in final.settings}
+    for model, epochs in R1_EPOCHS.items():
+        assert recipes[f"{model}, {epochs} epochs"] == RECIPES["r1"].changed(
+            epochs=epochs, size_limit=80_000_000
+        )
+    assert recipes["resnet18, own recipe"].total_epochs == 30
+    assert recipes["mynet, own recipe"].total_epochs == 16
 
 
 def test_r2_varies_what_it_varied():

@@ -1,5 +1,6 @@
 """A report's own curves: the lines it asks for, in its panels, the same bytes each time."""
 
+import math
 import re
 
 import pytest
@@ -32,6 +33,12 @@ def test_each_panel_has_the_lines_it_asks_for(tmp_path):
 def test_a_part_that_was_not_looked_at_has_no_line(tmp_path):
     _, svg = panels_figure(HISTORY, ((("train", "loss"), ("select", "loss")),), tmp_path / "curves", "x")
     assert "fit loss" in texts(svg) and "select loss" not in texts(svg) and "x" in texts(svg)
+
+
+def test_an_epoch_that_diverged_leaves_the_lines_of_those_before(tmp_path):
+    last = {**HISTORY[-1], "epoch": 4, "heldout_loss": None, "heldout_accuracy": None, "train_loss": math.nan}
+    _, svg = panels_figure([*HISTORY, last], (LOSS,), tmp_path / "curves", "x")
+    assert {"fit loss", "held-out loss", "x (held-out: not used for choosing)"} <= set(texts(svg))
 
 
 def test_equal_histories_give_equal_bytes(tmp_path):

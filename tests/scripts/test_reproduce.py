@@ -29,7 +29,8 @@ def reproduced(call, runs: Path, *arguments):
 
 @pytest.mark.parametrize(
     ("experiment", "setting"),
-    [("r1-cnn-final", "resnet18"), ("r2-lr", "lr 0.01"), ("r3-networks", "50k"), ("r4-digits", "10 classes"),
+    [("r1-cnn-final", "resnet18, own recipe"), ("r2-lr", "lr 0.01"), ("r3-networks", "50k"),
+     ("r4-digits", "10 classes"),
      pytest.param("r5-bce", "alexnet_227, BCE", marks=pytest.mark.slow)],
 )  # fmt: skip
 def test_an_experiment_of_each_report_leaves_rows_figures_and_its_page(
