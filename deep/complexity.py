@@ -27,11 +27,11 @@ from typing import NamedTuple
 import torch
 from torch import Tensor, nn
 
+from deep.recipes import SIZE_LIMIT
 from deep.zoo._shapes import meta_copy
 from deep.zoo.cifar import SeparableConv2d
 from scenes.files import atomic_path
 
-SIZE_LIMIT_BYTES = 80_000_000  # R1: a model file of at most 80 MB
 BYTES_PER_PARAMETER = 4  # float32
 
 _ONE_AN_OUTPUT = (nn.ReLU, nn.LeakyReLU)
@@ -105,7 +105,7 @@ class Totals:
     @property
     def over_limit(self) -> bool:
         """Whether the file is over R1's 80 MB."""
-        return self.file_bytes > SIZE_LIMIT_BYTES
+        return self.file_bytes > SIZE_LIMIT
 
 
 def count_parameters(model: nn.Module) -> ParameterCount:

@@ -2,7 +2,6 @@
 
 import csv
 import io
-import json
 import os
 import re
 from dataclasses import dataclass, replace
@@ -11,12 +10,19 @@ from pathlib import Path
 from experiments.data import PROJECT
 from reports import read_run
 from scenes.dataset import SceneDataset, committed_split, image_files
-from scenes.formats import cifar10_parts, read_cifar10, read_mnist_like, which_kind
+from scenes.formats import (
+    ANNOTATIONS,
+    cifar10_parts,
+    read_annotations,
+    read_cifar10,
+    read_classes,
+    read_mnist_like,
+    which_kind,
+)
 from scenes.synthetic import synthetic_folder
 
 KNOWN_TRUTHS = ("scene15", "cifar10", "mnist", "fashion_mnist", "synthetic")
 COLUMNS = ("filename", "label")
-ANNOTATIONS = "annotations.json"
 
 _MOST_BYTES = 2**26
 _DIGITS = tuple("0123456789")
@@ -66,7 +72,7 @@ def read_truth(truth: str | Path, classes_file: str | Path | None = None) -> Tru
     FileNotFoundError, ValueError
         No such file or set; labels that are no classes; an image named twice; fewer than two classes.
     """
-    path, official = Path(truth), _read_classes(classes_file)
+    path, official = Path(truth), () if classes_file is None else read_classes(classes_file)
     if not path.exists() and str(truth) in KNOWN_TRUTHS:
         found = _of_known_set(str(truth))
     elif path.is_dir():
@@ -114,29 +120,9 @@ def read_predictions(path: Path) -> list[tuple[str, str]]:
 
 
 def _of_annotations(path: Path, official: tuple[str, ...]) -> Truth:
-    if not path.is_file():
-        raise FileNotFoundError(f"{path}: no such file: check the path given to --truth")
-    try:
-        found = json.loads(_text(path))
-    except (ValueError, RecursionError) as error:
-        raise ValueError(f"{path}: not JSON ({' '.join(str(error).split())[:200]}): write it again") from None
-    names = found.get("filenames") if isinstance(found, dict) else None
-    labels = found.get("labels") if isinstance(found, dict) else None
-    if not (isinstance(names, list) and isinstance(labels, list) and 0 < len(names) == len(labels)):
-        raise ValueError(
-            f'{path}: no list of names with a label each: write {{"filenames": ["0001.png"], "labels": [3]}}'
-        )
     classes = official or _DIGITS
-    rows = {}
-    for name, label in zip(names, labels, strict=True):
-        if not isinstance(name, str) or name in rows:
-            raise ValueError(f"{path}: {str(name)[:80]!r} is no name, or stands twice: correct it")
-        if type(label) is not int or not 0 <= label < len(classes):  # JSON's true is an int to Python
-            raise ValueError(
-                f"{path}: label {str(label)[:40]!r} is no integer from 0 to {len(classes) - 1}: correct it, "
-                "or give the class names with --classes"
-            )
-        rows[name] = classes[label]
+    names, labels = read_annotations(path, len(classes))
+    rows = {name: classes[label] for name, label in zip(names, labels, strict=True)}
     return Truth(path.resolve().parent.name, rows, tuple(sorted(classes)), classes)
 
 
@@ -200,18 +186,6 @@ def _of_arrays(folder: Path, name: str, kind: str) -> Truth:
         heldout = train.select(cifar10_parts(train.images, train.labels)[1]) if test is None else test
     labels = {image: classes[label] for image, label in zip(heldout.filenames, heldout.labels, strict=True)}
     return Truth(name, labels, tuple(sorted(classes)), tuple(classes))
-
-
-def _read_classes(path: str | Path | None) -> tuple[str, ...]:
-    if path is None:
-        return ()
-    path = Path(path)
-    if not path.is_file():
-        raise FileNotFoundError(f"{path}: no such file: give the class names, one a line, with --classes")
-    names = tuple(line.strip() for line in _text(path).rstrip().split("\n"))
-    if "" in names or not 2 <= len(names) == len(set(names)):
-        raise ValueError(f"{path}: an empty line, a name twice, or fewer than two: give one class a line")
-    return names
 
 
 def _read_csv(path: Path) -> list[tuple[str, str]]:

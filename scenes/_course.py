@@ -68,7 +68,7 @@ def read_course(folder, classes_file=None) -> Course:
         that are empty or stand twice.
     """
     folder = Path(folder)
-    classes = DIGITS if classes_file is None else _read_classes(Path(classes_file))
+    classes = DIGITS if classes_file is None else read_classes(classes_file)
     unlabelled = [name for name in _UNLABELLED if (folder / name).is_dir()]
     if len(unlabelled) > 1:
         raise ValueError(f"{folder} holds {' and '.join(unlabelled)}: keep one of them")
@@ -80,7 +80,15 @@ def read_course(folder, classes_file=None) -> Course:
     )
 
 
-def _read_classes(path: Path) -> tuple[str, ...]:
+def read_classes(path: str | os.PathLike) -> tuple[str, ...]:
+    """Class names, one a line, UTF-8; the first is label 0.
+
+    Raises
+    ------
+    FileNotFoundError, ValueError
+        No such file; an empty line, a name twice, fewer than two classes, another encoding.
+    """
+    path = Path(path)
     if not path.is_file():
         raise FileNotFoundError(f"{path}: no such file: give the class names, one a line, with --classes")
     try:
@@ -94,13 +102,22 @@ def _read_classes(path: Path) -> tuple[str, ...]:
     return names
 
 
-def _most_common(names: Sequence[str]) -> str:
-    return Counter(names).most_common(1)[0][0]
+def read_annotations(path: str | os.PathLike, n_classes: int | None) -> tuple[list[str], list[int]]:
+    """Names and labels in an ``annotations.json``; no image needs to be there.
 
+    Parameters
+    ----------
+    path : path
+    n_classes : int or None
+        Labels are 0 to one less; None: images without labels, and labels are not looked at.
 
-def _read_part(folder: Path, n_classes: int | None) -> CoursePart:
-    """A part's checked list; `n_classes` is None for unlabelled images."""
-    path = folder / ANNOTATIONS
+    Raises
+    ------
+    FileNotFoundError, ValueError
+        No such file; no such JSON, no names, a name twice; another number of labels than names, a label
+        that is no integer or no class.
+    """
+    path = Path(path)
     if not path.is_file():
         raise FileNotFoundError(
             f"{path}: no such file: a course folder holds train/ and val/, each with images and {ANNOTATIONS}"
@@ -111,10 +128,28 @@ def _read_part(folder: Path, n_classes: int | None) -> CoursePart:
         raise ValueError(
             f'{path}: lists no images: write {{"filenames": ["0001.png", ...], "labels": [...]}}'
         )
-    paths = tuple(_inside(path, name) for name in names)
+    for name in names:
+        # Windows takes a backslash for a separator and "C:" for a disk, so both are looked at everywhere.
+        plain = isinstance(name, str) and not re.match("[A-Za-z]:", name) and not re.search("[\\\\\0]", name)
+        if not plain or any(step in ("", ".", "..") for step in name.split("/")):
+            raise ValueError(
+                f"{path}: {str(name)[:80]!r} is no name of a file beside it: give such names only"
+            )
     if len(set(names)) < len(names):
         raise ValueError(f"{path}: {_most_common(names)[:80]!r} is listed twice: keep one of the entries")
     labels = [] if n_classes is None else _checked_labels(path, found.get("labels"), len(names), n_classes)
+    return names, labels
+
+
+def _most_common(names: Sequence[str]) -> str:
+    return Counter(names).most_common(1)[0][0]
+
+
+def _read_part(folder: Path, n_classes: int | None) -> CoursePart:
+    """A part's checked list; `n_classes` is None for unlabelled images."""
+    path = folder / ANNOTATIONS
+    names, labels = read_annotations(path, n_classes)
+    paths = tuple(_there(path, name) for name in names)
     return CoursePart(tuple(names), paths, np.array(labels, np.int64))
 
 
@@ -128,12 +163,8 @@ def _read_json(path: Path) -> Any:
         raise ValueError(f"{path}: not JSON ({reason}): write the file again") from error
 
 
-def _inside(path: Path, name: Any) -> Path:
+def _there(path: Path, name: str) -> Path:
     """Where an image lies; links are followed, as in any folder of images."""
-    # Windows takes a backslash for a separator and "C:" for a disk, so both are looked at everywhere.
-    plain = isinstance(name, str) and not re.match("[A-Za-z]:", name) and not re.search("[\\\\\0]", name)
-    if not plain or any(step in ("", ".", "..") for step in name.split("/")):
-        raise ValueError(f"{path}: {str(name)[:80]!r} is no name of a file beside it: give such names only")
     image = path.parent / name
     if not os.path.isfile(image):  # unlike Path.is_file no error for a name too long to be one
         raise FileNotFoundError(f"{path}: {name[:80]!r} is listed and not there: add it or remove the entry")

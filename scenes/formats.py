@@ -24,11 +24,12 @@ from scenes._array_parts import (
     select_part,
 )
 from scenes._cifar10 import CIFAR10_CLASSES, cifar10_folder, read_cifar10
-from scenes._course import ANNOTATIONS, Course, CoursePart, read_course
+from scenes._course import ANNOTATIONS, Course, CoursePart, read_annotations, read_classes, read_course
 from scenes._idx import FASHION_CLASSES, idx_file, read_idx, read_mnist_like
 from scenes.dataset import image_files
 
 __all__ = [
+    "ANNOTATIONS",
     "CIFAR10_CLASSES",
     "FASHION_CLASSES",
     "ArrayPart",
@@ -39,7 +40,9 @@ __all__ = [
     "cifar10_parts",
     "merge_classes",
     "pixel_hashes",
+    "read_annotations",
     "read_cifar10",
+    "read_classes",
     "read_course",
     "read_idx",
     "read_mnist_like",

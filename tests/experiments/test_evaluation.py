@@ -154,11 +154,11 @@ def test_annotations_alone_in_their_folder_and_in_val(tmp_path):
     [
         ("{", "not JSON"),
         ("[" * 100_000, "not JSON"),
-        ("[]", "no list of names"),
-        ('{"filenames": ["a"], "labels": []}', "no list of names"),
-        ('{"filenames": ["a"]}', "no list of names"),
-        ('{"filenames": [], "labels": []}', "no list of names"),
-        ('{"filenames": ["a", "a"], "labels": [1, 1]}', "stands twice"),
+        ("[]", "lists no images"),
+        ('{"filenames": ["a"], "labels": []}', "1 names and 0 labels"),
+        ('{"filenames": ["a"]}', "1 names and no list of labels"),
+        ('{"filenames": [], "labels": []}', "lists no images"),
+        ('{"filenames": ["a", "a"], "labels": [1, 1]}', "listed twice"),
         ('{"filenames": [1], "labels": [1]}', "no name"),
         ('{"filenames": ["a"], "labels": [10]}', "--classes"),
         ('{"filenames": ["a"], "labels": [true]}', "no integer"),
@@ -265,10 +265,13 @@ def test_what_is_not_there_is_refused(tmp_path, monkeypatch):
         read_truth(tmp_path / "empty")
 
 
-@pytest.mark.parametrize("text", ["a\n\nb\n", "a\na\n", "a\n", ""])
-def test_wrong_class_lists_are_refused(tmp_path, text):
+@pytest.mark.parametrize(
+    ("text", "says"),
+    [("a\n\nb\n", "one name a line"), ("a\na\n", "stands twice"), ("a\n", "fewer than two"), ("", "fewer")],
+)
+def test_wrong_class_lists_are_refused(tmp_path, text, says):
     (tmp_path / "names.txt").write_text(text)
-    with pytest.raises(ValueError, match="one class a line"):
+    with pytest.raises(ValueError, match=says):
         read_truth("scene15", tmp_path / "names.txt")
 
 
