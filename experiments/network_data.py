@@ -167,7 +167,7 @@ def load_network_data(
         name = scenes.name
     prints = [array_fingerprint(part, classes) for part in (train, heldout)]
     if lite and kind != "folders":
-        train, heldout = _first(train, LITE_FIT), _first(heldout, LITE_HELDOUT)
+        train, heldout = first_of_each_class(train, LITE_FIT), first_of_each_class(heldout, LITE_HELDOUT)
         note += f", only {LITE_FIT} + {LITE_HELDOUT} images a class (--lite)"
     if merge:
         train, heldout, classes = _merged(train, heldout, classes, merge)
@@ -226,7 +226,8 @@ def _stacked(paths, input_size, resize: str, jobs: int | None) -> np.ndarray:
     return np.stack(images)
 
 
-def _first(part: ArrayPart, per_class: int) -> ArrayPart:
+def first_of_each_class(part: ArrayPart, per_class: int) -> ArrayPart:
+    """The first images of each class, in their order."""
     rows = [np.flatnonzero(part.labels == label)[:per_class] for label in np.unique(part.labels)]
     return part.select(np.sort(np.concatenate(rows)))
 

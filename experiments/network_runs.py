@@ -3,6 +3,7 @@
 import dataclasses
 import os
 import shutil
+import statistics
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -16,13 +17,19 @@ from deep.weights import FILE_NAME
 from deep.zoo import MODELS, build_model
 from experiments.cnn import Job, Result, pick_device, train_job
 from experiments.data import PROJECT
-from experiments.network_data import ARRAY_SETS, NetworkData, load_network_data, set_of
+from experiments.network_data import (
+    ARRAY_SETS,
+    NetworkData,
+    first_of_each_class,
+    load_network_data,
+    set_of,
+)
 from experiments.network_tables import NETWORK_EXPERIMENTS, Experiment, Setting, figure_name
-from experiments.tables import DIVERGED, Ledger, Measured
+from experiments.tables import DIVERGED, Ledger, Measured, Row
 from reports import environment, read_run
 from reports.panels import panels_figure
 from scenes.files import atomic_path
-from scenes.formats import ArrayPart
+from scenes.formats import ArrayPart, select_part
 
 # A --lite training: an epoch of small batches over so many images a class, fewer where images are large.
 LITE_FIT, LITE_FIT_LARGE, LITE_HELDOUT, LITE_BATCH = 4, 2, 2, 8
@@ -93,16 +100,25 @@ class Runner:
                 self._noted.add(data.note)
                 print(data.note, flush=True)
             ledger = self._ledger(experiment, data)
-            if ledger.has_done(setting.label) and not self.call.fresh:
-                continue
-            print(f"{name}: {setting.label}: {setting.model}, {recipe.total_epochs:g} epochs", flush=True)
-            try:
-                self._train(experiment, setting, recipe, data, ledger)
-            except ValueError as error:
-                failed.append(setting.label)
-                ledger.fail(setting.label, str(error), seeds=(recipe.seed,))
-                print(f"{name}: {setting.label} failed: {error}", flush=True)
+            seeds, news = self._seeds(setting), False
+            for seed in seeds:
+                if ledger.has_done(setting.label, (seed,)) and not self.call.fresh:
+                    continue
+                which = f"{setting.label}, seed {seed}" if len(seeds) > 1 else setting.label
+                print(f"{name}: {which}: {setting.model}, {recipe.total_epochs:g} epochs", flush=True)
+                try:
+                    self._train(experiment, setting, recipe.changed(seed=seed), data, ledger)
+                    news = True
+                except ValueError as error:
+                    failed.append(which)
+                    ledger.fail(setting.label, str(error), seeds=(seed,))
+                    print(f"{name}: {which} failed: {error}", flush=True)
+            if len(seeds) > 1 and (news or not ledger.has_done(setting.label, seeds)):
+                ledger.fill(over_seeds(ledger.latest(), setting, seeds))
         return ledger, failed
+
+    def _seeds(self, setting: Setting) -> tuple[int, ...]:
+        return setting.seeds[:1] if self.call.lite else setting.seeds
 
     def _ledger(self, experiment: Experiment, data: NetworkData) -> Ledger:
         threads = torch.get_num_threads()
@@ -122,13 +138,17 @@ class Runner:
         # in a look the measuring takes longer than the training
         precision = call.precision or ("fp32" if call.lite else None)
         job = Job(setting.model, recipe, data, dict(setting.options), "squash", str(self.device), precision)
+        name = f"{experiment.name}-{setting.slug}"
+        if len(setting.seeds) > 1:
+            name += f"-seed{recipe.seed}"
         result = train_job(
-            job, call.runs_dir, call.command, resume=not call.fresh, name=f"{experiment.name}-{setting.slug}",
-            keep_diverged=True,
-        )  # fmt: skip
+            job, call.runs_dir, call.command, resume=not call.fresh, name=name, keep_diverged=True
+        )
         assert result is not None  # one process only
-        self._draw(experiment, setting, result.trained.history)
-        if experiment.confusions:
+        shown = recipe.seed == setting.seeds[0]
+        if shown:
+            self._draw(experiment, setting, result.trained.history)
+        if shown and experiment.confusions:
             target = self._figure(experiment, setting, "confusion")
             with atomic_path(target) as temporary:
                 shutil.copyfile(result.folder / "confusion.svg", temporary)
@@ -158,7 +178,8 @@ class Runner:
         dataset = call.dataset if call.dataset == "synthetic" else None
         own = call.data is None and dataset is None and own_set_is_here(experiment.dataset)
         stored = (experiment.dataset,) if own and experiment.dataset in ARRAY_SETS else size
-        key = (stored, experiment.course_split, recipe.merge, self.call.lite and max(size[1:]) > LARGE)
+        few, large = experiment.train_images, max(size[1:]) > LARGE
+        key = (stored, experiment.course_split, few, recipe.merge, self.call.lite and large)
         if self._last is None or self._last[0] != key:
             self._last = None  # let go of it before the next is read
 
@@ -172,7 +193,11 @@ class Runner:
             if recipe.merge and not own and len(load(()).classes) != sum(map(len, recipe.merge)):
                 return None
             found = load(recipe.merge)
-            self._last = (key, _fewer(found, max(size[1:]) > LARGE) if call.lite else found)
+            if call.lite:
+                found = _fewer(found, large)
+            elif few is not None and few < len(found.train):
+                found = _part_of(found, few)
+            self._last = (key, found)
         return self._last[1]
 
 
@@ -221,6 +246,22 @@ def measured(setting: Setting, job: Job, result: Result) -> Iterator[Measured]:
             )  # fmt: skip
 
 
+def over_seeds(rows: Sequence[Row], setting: Setting, seeds: Sequence[int]) -> Iterator[Measured]:
+    """The means of a setting's figures over its seeds, of those that every seed has."""
+    own = {(row.metric, row.seeds): row for row in rows if row.setting == setting.label}
+    for metric in dict.fromkeys(metric for metric, _ in own):
+        each = [own.get((metric, str(seed))) for seed in seeds]
+        found = [row for row in each if row is not None and row.status == "done"]
+        if len(found) < len(seeds):
+            continue
+        seconds = [float(row.seconds) for row in found if row.seconds]
+        yield Measured(
+            setting.label, metric, tuple(float(row.measured) for row in found),
+            float(found[0].reported) if found[0].reported else None,
+            statistics.mean(seconds) if seconds else None, tuple(seeds),
+        )  # fmt: skip
+
+
 def merged_accuracy(folder: Path, groups: Sequence[Sequence[int]]) -> float | None:
     """The accuracy of a run's predictions after classes are taken together; None where groups do not fit."""
     run = read_run(folder)
@@ -243,11 +284,16 @@ def _fewer(data: NetworkData, large: bool) -> NetworkData:
     """A few images a class, for a look."""
     train, heldout = LITE_FIT_LARGE if large else LITE_FIT, LITE_HELDOUT
     return dataclasses.replace(
-        data, train=_first(data.train, train), heldout=_first(data.heldout, heldout),
+        data,
+        train=first_of_each_class(data.train, train),
+        heldout=first_of_each_class(data.heldout, heldout),
         note=f"{data.note}; {train} + {heldout} a class of these",
     )  # fmt: skip
 
 
-def _first(part: ArrayPart, per_class: int) -> ArrayPart:
-    rows = [np.flatnonzero(part.labels == label)[:per_class] for label in np.unique(part.labels)]
-    return part.select(np.sort(np.concatenate(rows)))
+def _part_of(data: NetworkData, count: int) -> NetworkData:
+    """A seeded part of the training images, about as many of each class as its share."""
+    _, rows = select_part(data.train.labels, 0, count / len(data.train))
+    return dataclasses.replace(
+        data, train=data.train.select(rows), note=f"{data.note}; {len(rows)} of the training images (seed 0)"
+    )

@@ -333,6 +333,8 @@ def _r4(page: Page) -> None:
         "*Accuracy after merging* is that of the ten-class network when its predictions are taken together "
         "to the four classes: what training on merged classes is to be compared with."
     )
+    page.heading(NETWORK_EXPERIMENTS["r4-options"].title)
+    _network_table(page, "r4-options")
 
 
 def _r5(page: Page) -> None:

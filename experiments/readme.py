@@ -132,7 +132,7 @@ def _networks(results: Results) -> list[list[str]]:
         if row is None:
             lines.append([name, "", "owed", "", ""])
         else:
-            lines.append([name, row.dataset, row.measured, f"{int(row.n_test):,}", row.seconds])
+            lines.append([name, row.dataset, _figure(row), f"{int(row.n_test):,}", row.seconds])
     return lines
 
 

@@ -126,7 +126,8 @@ class Ledger:
         except (ValueError, OSError) as error:
             self.fail("all", str(error))
             raise
-        self._append(*map(self._row, found))
+        if found:
+            self._append(*map(self._row, found))
 
     def add(self, found: Measured) -> Row:
         """Append a row and write the file."""
@@ -162,12 +163,13 @@ class Ledger:
         """The row of each key that counts for this very data set, in the order of first appearance."""
         return list({row.key: row for row in self._own()}.values())
 
-    def has_done(self, setting: str | None = None) -> bool:
+    def has_done(self, setting: str | None = None, seeds: Sequence[int] | None = None) -> bool:
         """Whether rows for this very data set stand there, of this setting, made after any that failed.
 
-        A training that diverged would do so again: it counts as done.
+        With `seeds` rows of these together. A training that diverged would do so again: it counts as done.
         """
-        own = [row for row in self._own() if setting in (None, row.setting)]
+        wanted = None if seeds is None else " ".join(map(str, seeds))
+        own = [row for row in self._own() if setting in (None, row.setting) and wanted in (None, row.seeds)]
         return bool(own) and (own[-1].status == "done" or own[-1].reason.startswith(DIVERGED))
 
     def _own(self) -> list[Row]:

@@ -26,7 +26,7 @@ except ImportError as error:
     print(f"error: scenebench cannot be imported ({error}): run `make install` in {PROJECT}", file=sys.stderr)
     raise SystemExit(2) from None
 
-COLUMNS = ("setting", "metric", "reported", "measured", "spread", "n_seeds", "seconds")
+COLUMNS = ("setting", "metric", "reported", "measured", "spread", "seeds", "seconds")
 
 
 def main(argv: Sequence[str] | None = None) -> int:

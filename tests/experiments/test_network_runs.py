@@ -24,11 +24,12 @@ def setting(label="plain", **changes) -> Setting:
 def trial(monkeypatch, small_folder, tmp_path):
     """trial(settings, fresh=False): runs them as the experiment "trial"; gives rows and failed labels."""
 
-    def trial(*settings, **flags):
-        experiment = Experiment("trial", "R3", "A trial", "cifar10", settings, panels=R3_PANELS)
+    def trial(*settings, lite=True, train_images=None, **flags):
+        experiment = Experiment("trial", "R3", "A trial", "cifar10", settings, panels=R3_PANELS,
+                                train_images=train_images)  # fmt: skip
         monkeypatch.setitem(NETWORK_EXPERIMENTS, "trial", experiment)
         call = Call(tmp_path / "runs", tmp_path / "results", tmp_path / "pages", ["python", "x"],
-                    data=str(small_folder), lite=True, jobs=1, device="cpu", **flags)  # fmt: skip
+                    data=str(small_folder), lite=lite, jobs=1, device="cpu", **flags)  # fmt: skip
         _, failed = Runner(call).run("trial")
         return read_rows(tmp_path / "results" / "trial.csv"), failed
 
@@ -75,6 +76,31 @@ def test_a_setting_that_fails_costs_its_own_row_and_is_tried_again(trial):
     assert {row.setting for row in rows[1:]} == {"plain"}
     rows, failed = trial(too_large, setting())
     assert failed == ["too large"] and rows[-1].setting == "too large"
+
+
+def test_several_seeds_have_a_row_each_and_one_of_their_mean(trial, tmp_path):
+    few = {"epochs": 1, "batch_size": 4}
+    several = replace(setting(**few), seeds=(0, 1, 2))
+    assert {row.seeds for row in trial(replace(several, seeds=(0,)), lite=False, precision="fp32")[0]} == {
+        "0"
+    }
+    rows, _ = trial(several, lite=False, precision="fp32")
+    found = {row.seeds: row for row in rows if row.metric == "accuracy"}
+    assert list(found) == ["0", "1", "2", "0 1 2"]
+    single = [float(found[seed].measured) for seed in "012"]
+    assert math.isclose(float(found["0 1 2"].measured), np.mean(single), abs_tol=1e-4)
+    assert math.isclose(float(found["0 1 2"].spread), np.std(single, ddof=1), abs_tol=1e-4)
+    assert found["0 1 2"].n_seeds == "3" and found["0"].spread == ""
+    assert len(list((tmp_path / "runs").glob("*-trial-plain-seed[12]"))) == 2  # the first was not redone
+    assert trial(several, lite=False, precision="fp32")[0] == rows
+    assert {row.seeds for row in trial(several)[0]} == {"0", "1", "2", "0 1 2"}  # a look takes one seed
+
+
+def test_a_part_of_the_training_images_has_as_many_of_each_class_and_says_so(trial, tmp_path, capsys):
+    trial(setting(epochs=1, batch_size=2), lite=False, train_images=6, precision="fp32")
+    assert "6 of the training images (seed 0)" in capsys.readouterr().out
+    (run,) = (tmp_path / "runs").glob("*-trial-plain")
+    assert read_run(run).result["n_train"] == 6 and read_run(run).result["training"]["n_fit"] == 6
 
 
 def test_a_training_that_diverges_is_a_result_and_not_done_again(trial):
