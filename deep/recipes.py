@@ -133,6 +133,11 @@ class Recipe:
             value = getattr(self, field)
             if value is not None and not low <= value <= high:
                 raise ValueError(f"{field} is {value}: give {low} to {high}")
+        if self.fit_all and (self.patience or self.keep == "best"):
+            raise ValueError(
+                "fit_all leaves no images to choose an epoch on: set keep=last and patience=0 with it, or "
+                "fit_all=false"
+            )
         if self.optimizer == "muon" and self.weight_decay:
             raise ValueError("weight_decay has no meaning with muon, which sets the length of weights: set 0")
         for pixels, epochs, share in self.resolutions:
@@ -145,6 +150,12 @@ class Recipe:
     def changed(self, **fields) -> "Recipe":
         """This recipe with other values in some fields."""
         return dataclasses.replace(self, **fields)
+
+    def lasting(self, epochs: float) -> "Recipe":
+        """This recipe for so many epochs, phases shortened or lengthened alike."""
+        factor = epochs / self.total_epochs
+        phases = tuple((pixels, part * factor, share) for pixels, part, share in self.resolutions)
+        return self.changed(epochs=epochs, resolutions=phases)
 
     @property
     def total_epochs(self) -> float:
@@ -256,8 +267,8 @@ def recipe_for(model: str, dataset: str) -> Recipe:
     if dataset == "scene15" or dataset not in ("cifar10", "mnist", "fashion_mnist"):
         name = name if name not in ("r1", "fastnet", "tiny50k") else "folder"
     recipe = RECIPES[name]
-    if dataset in ("mnist",) and recipe.flip != "none":
-        recipe = recipe.changed(flip="none")  # a mirrored digit is another sign
+    if dataset == "mnist" and (recipe.flip != "none" or recipe.views > 1):
+        recipe = recipe.changed(flip="none", views=1)  # a mirrored digit is another sign
     return limited(recipe, model)
 
 
@@ -279,7 +290,8 @@ def find_recipe(name: str) -> Recipe:
 def with_settings(recipe: Recipe, settings: Sequence[str]) -> Recipe:
     """A recipe with ``field=value`` settings applied.
 
-    Tuples are written as on paper: ``resolutions=20:3,24:3@0.85`` and ``merge=0+6,1+7,2+3+5+8,4+9``.
+    Tuples are written as on paper: ``resolutions=20:3,24:3@0.85`` and ``merge=0+6,1+7,2+3+5+8,4+9``. `epochs`
+    shortens or lengthens the phases of a recipe that has some.
 
     Raises
     ------
@@ -301,18 +313,9 @@ def with_settings(recipe: Recipe, settings: Sequence[str]) -> Recipe:
             changes[field] = _parse(field, hints[field], text)
         except ValueError as error:
             raise ValueError(f"--set {setting}: {error}") from None
-    return recipe.changed(**changes)
-
-
-def from_json(fields: dict) -> Recipe:
-    """The recipe that `Recipe.as_json` wrote; fields of later versions are refused."""
-    known = {field.name for field in dataclasses.fields(Recipe)}
-    if unknown := sorted(set(fields) - known):
-        raise ValueError(f"the recipe has unknown fields {', '.join(unknown)}: update scenebench")
-    tuples = {
-        name: tuple(tuple(row) for row in fields[name]) for name in ("resolutions", "merge") if name in fields
-    }
-    return Recipe(**{**fields, **tuples})
+    epochs = None if "resolutions" in changes else changes.pop("epochs", None)
+    recipe = recipe.changed(**changes)
+    return recipe if epochs is None else recipe.lasting(epochs)
 
 
 def _parse(field: str, hint, text: str):

@@ -157,11 +157,7 @@ class Trainer:
         on_epoch: Sequence[Callable[[dict], object]] = (),
         show_progress: bool | None = None,
     ):
-        if recipe.batch_size > len(fit):
-            raise ValueError(
-                f"a batch of {recipe.batch_size} is larger than the {len(fit)} images: ask for less"
-            )
-        _check_phases(model, recipe, normalizer.size, fit.pixels.shape[1])
+        check_recipe(model, recipe, len(fit), (fit.pixels.shape[1], *normalizer.size))
         self.recipe, self.setup, self.normalizer, self.folder = recipe, setup, normalizer, folder
         self.fit, self.heldout = fit.on(setup.device), heldout
         self.select = select if select is not None and len(select) else None
@@ -177,7 +173,7 @@ class Trainer:
         self.optimizers = make_optimizers(self.model, recipe)
         self.averaged = copy.deepcopy(self.model).eval() if recipe.ema else None
         self.best: dict[str, torch.Tensor] | None = None
-        self.scaler = torch.amp.GradScaler(enabled=setup.precision == "fp16")
+        self.scaler = torch.amp.GradScaler(setup.device.type, enabled=setup.precision == "fp16")
         self.state = _State()
         n = len(fit)
         self.last_loss = torch.full((n,), math.inf)
@@ -196,7 +192,7 @@ class Trainer:
         DivergedError
             The loss is no longer a number; the last checkpoint is kept.
         ValueError
-            Out of memory on the GPU; a damaged checkpoint.
+            A damaged checkpoint.
         """
         resumed = resume and self._restore()
         reason = "all epochs"
@@ -290,23 +286,18 @@ class Trainer:
         labels = self.fit.labels[where].to(setup.device)
         mine = slice(setup.rank, None, setup.world)
         values, labels = values[mine].contiguous(memory_format=torch.channels_last), labels[mine]
-        try:
-            with setup.autocast():
-                outputs = self.model(values)
-            each = losses_of(outputs.float(), labels, recipe)
-            loss = each.sum() if recipe.optimizer == "muon" else each.sum() / len(rows)
-            for optimizer in self.optimizers:
-                optimizer.zero_grad(set_to_none=True)
-            self.scaler.scale(loss).backward()
-            if setup.world > 1:
-                _add_up_gradients(self.model)
-            for optimizer in self.optimizers:
-                self.scaler.step(optimizer)
-            self.scaler.update()
-        except torch.cuda.OutOfMemoryError:
-            raise ValueError(
-                f"out of memory on the GPU: try --batch-size {max(1, recipe.batch_size // 2)}"
-            ) from None
+        with setup.autocast():
+            outputs = self.model(values)
+        each = losses_of(outputs.float(), labels, recipe)
+        loss = each.sum() if recipe.optimizer == "muon" else each.sum() / len(rows)
+        for optimizer in self.optimizers:
+            optimizer.zero_grad(set_to_none=True)
+        self.scaler.scale(loss).backward()
+        if setup.world > 1:
+            _add_up_gradients(self.model)
+        for optimizer in self.optimizers:
+            self.scaler.step(optimizer)
+        self.scaler.update()
         if self.averaged is not None:
             _average(self.averaged, self.model, recipe.ema)
         with torch.no_grad():
@@ -330,11 +321,12 @@ class Trainer:
         # the weights too: a checkpoint comes next, and must not put broken ones in place of good ones
         finite = torch.stack([torch.isfinite(weight).all() for weight in self.model.parameters()]).all()
         if not (math.isfinite(self.state.loss_sum) and finite):
-            kept = self.folder is not None and (self.folder / FILE_NAME).is_file()
+            kept = self.folder if self.folder and (self.folder / FILE_NAME).is_file() else None
             row = {**self._row(), "train_loss": math.nan}
             raise DivergedError(
                 f"the loss diverged in epoch {row['epoch']}: try a lower --lr "
-                f"(now {self.recipe.lr:g})" + ("; the last good checkpoint is kept" if kept else ""), row
+                f"(now {self.recipe.lr:g})"
+                + (f"; the last good checkpoint is {kept / FILE_NAME}" if kept else ""), row
             )  # fmt: skip
 
     def _is_due(self, saved: float) -> bool:
@@ -595,14 +587,19 @@ def _passes(recipe: Recipe) -> list[_Pass]:
 
 
 @torch.no_grad()
-def _check_phases(model: nn.Module, recipe: Recipe, size: tuple[int, int], channels: int) -> None:
-    """ValueError, before any step, for a network that takes images of one size only."""
-    was_training = model.training
+def check_recipe(model: nn.Module, recipe: Recipe, n_images: int, input_size: tuple[int, int, int]) -> None:
+    """ValueError, before any step, for a batch above the number of images or a phase of a wrong size."""
+    if recipe.batch_size > n_images:
+        raise ValueError(
+            f"a batch of {recipe.batch_size} is larger than the {n_images} images to fit: give --batch-size "
+            f"{n_images} or less"
+        )
+    was_training, device = model.training, next(model.parameters()).device
     model.eval()
     for pixels in sorted({phase[0] for phase in recipe.resolutions}):
-        height, width = _at_size(size, pixels)
+        height, width = _at_size(input_size[1:], pixels)
         try:
-            model(torch.zeros(1, channels, height, width))
+            model(torch.zeros(1, input_size[0], height, width, device=device))
         except RuntimeError:
             raise ValueError(
                 f"this network cannot take images of {height}x{width}: leave out that phase of `resolutions`"

@@ -16,6 +16,7 @@ from safetensors import SafetensorError, safe_open
 from safetensors.torch import save_file
 from torch import nn
 
+from deep.complexity import file_bytes
 from deep.recipes import SIZE_LIMIT, Views
 from deep.zoo import MODELS, build_model
 from scenes.files import atomic_path
@@ -77,11 +78,6 @@ def check_size(name: str, size_bytes: int, limit: int | None) -> str:
     return f"{megabytes}, {'over' if size_bytes > SIZE_LIMIT else 'under'} {SIZE_LIMIT / 1e6:g} MB"
 
 
-def float32_bytes(network: nn.Module) -> int:
-    """Bytes of the parameters and batch-norm statistics as float32."""
-    return 4 * sum(value.numel() for value in network.state_dict().values() if value.is_floating_point())
-
-
 def save_model(path: Path, saved: SavedModel, *, half: bool = False, limit: int | None = None) -> Path:
     """Write a network, atomically; `half` stores float16. Over the limit (of float32) nothing is left.
 
@@ -94,7 +90,7 @@ def save_model(path: Path, saved: SavedModel, *, half: bool = False, limit: int 
     """
     state = {name: value.detach().cpu().contiguous() for name, value in saved.network.state_dict().items()}
     metadata = saved.metadata()
-    check_size(saved.name, float32_bytes(saved.network), limit)
+    check_size(saved.name, file_bytes(saved.network), limit)
     if half:
         state = {name: value.half() if value.is_floating_point() else value for name, value in state.items()}
     if wrong := [name for name, value in state.items() if not torch.isfinite(value).all()]:
@@ -199,8 +195,9 @@ def _described(texts: dict[str, str]) -> dict:
             raise ValueError(f"{key} is no list of {size[0]} numbers")
         if not all(type(value) in (int, float) and math.isfinite(value) for value in numbers):
             raise ValueError(f"{key} has values that are no numbers")
-    if min(found["std"]) <= 0:
-        raise ValueError("std is not above 0")
+    # of pixels in 0..1; beyond, inputs of the network would be no numbers
+    if not (max(map(abs, found["mean"])) <= 1e3 and 1e-6 <= min(found["std"]) <= max(found["std"]) <= 1e6):
+        raise ValueError("mean or std are out of range")
     if found["resize"] not in RESIZES or not isinstance(found["recipe"], dict):
         raise ValueError("unknown resize rule, or a recipe that is none")
     if found["recipe"].get("views", 1) not in get_args(Views):

@@ -3,21 +3,24 @@
 import contextlib
 import csv
 import dataclasses
+import functools
 import hashlib
 import json
 import math
 import os
 import shutil
+import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
+from typing import TypeVar
 
 import numpy as np
 import torch
 from torch import nn
 
-from deep.complexity import complexity, layer_table, write_layers_csv
+from deep.complexity import complexity, file_bytes, layer_table, write_layers_csv
 from deep.data import Images, Normalizer, pixel_statistics
 from deep.recipes import Recipe
 from deep.training import (
@@ -26,11 +29,12 @@ from deep.training import (
     Setup,
     Trained,
     Trainer,
+    check_recipe,
     faster_precision,
     on_device,
     predict_logits,
 )
-from deep.weights import FILE_NAME, SavedModel, check_size, float32_bytes, load_saved, save_model
+from deep.weights import FILE_NAME, SavedModel, check_size, load_saved, save_model
 from deep.zoo import MODELS, build_model
 from experiments.network_data import NetworkData
 from reports import Facts, RunRecord, confusion_matrix, diagnose, environment, write_run
@@ -39,6 +43,9 @@ from scenes.files import atomic_path
 
 METRIC_COLUMNS = ("epoch", "train_loss", "train_accuracy", "select_loss", "select_accuracy", "heldout_loss",
                   "heldout_accuracy", "lr", "seconds")  # fmt: skip
+
+
+Made = TypeVar("Made")
 
 
 @dataclass(frozen=True)
@@ -62,6 +69,12 @@ class Job:
     def all_options(self) -> dict:
         """The options with the recipe's dropout and batch norm among them."""
         return self.options | self.recipe.network_options
+
+    @property
+    def input_size(self) -> tuple[int, int, int]:
+        """(C, H, W) of what the network is shown."""
+        _, height, width = MODELS[self.model].input_size
+        return self.data.channels, height, width
 
     @property
     def key(self) -> str:
@@ -114,6 +127,21 @@ def unfinished_folder(job: Job, runs_dir: Path) -> Path:
     return Path(runs_dir) / ".unfinished" / f"{job.model}-{job.key}"
 
 
+def _advising_on_memory(train: Callable[..., Made]) -> Callable[..., Made]:
+    """A training whose GPU runs full ends with a line that says which batch to try."""
+
+    @functools.wraps(train)
+    def advising(job: Job, *args, **kwargs) -> Made:
+        try:
+            return train(job, *args, **kwargs)
+        except torch.cuda.OutOfMemoryError:
+            smaller = max(1, job.recipe.batch_size // 2)
+            raise ValueError(f"out of memory on the GPU: try --batch-size {smaller}") from None
+
+    return advising
+
+
+@_advising_on_memory
 def train_job(
     job: Job,
     runs_dir: Path,
@@ -141,11 +169,12 @@ def train_job(
         Over the recipe's size limit; before training if the parameters show it.
     DivergedError
         The loss is no longer a number.
+    ValueError
+        Out of memory on the GPU, with the batch size to try; settings the images or the network cannot have.
     """
-    recipe, data = job.recipe, job.data
-    input_size = (data.channels, *MODELS[job.model].input_size[1:])
+    recipe, data, input_size = job.recipe, job.data, job.input_size
     network = _untrained(job)
-    check_size(job.model, float32_bytes(network), recipe.size_limit)
+    check_size(job.model, file_bytes(network), recipe.size_limit)
     counts = complexity(network, input_size)
     fit, select = data.fit_and_select(recipe.seed, recipe.fit_all)
     device = torch.device(job.device)
@@ -166,7 +195,7 @@ def train_job(
             show_progress=show_progress,
         )  # fmt: skip
 
-    def saved_and_scored(trained: Trained) -> tuple[SavedModel, np.ndarray]:
+    def saved_and_scored(trained: Trained) -> tuple[SavedModel, np.ndarray, float]:
         described = SavedModel(
             trained.model.cpu(), job.model, _kept_options(job), data.classes, input_size, tuple(mean),
             tuple(std), job.resize, recipe.as_json(),
@@ -174,17 +203,19 @@ def train_job(
         folder.mkdir(parents=True, exist_ok=True)
         # the figure is that of the saved file, whatever the precision of the training
         saved = load_saved(save_model(folder / FILE_NAME, described, limit=recipe.size_limit))
+        started = time.perf_counter()
         scores = class_scores(saved, data.heldout_images(), device, recipe.views)
+        seconds = time.perf_counter() - started
         if not np.isfinite(scores).all():
             message = f"outputs are no numbers after epoch {trained.epoch}: try a lower --lr"
             raise DivergedError(message, trained.history[-1])
-        return saved, scores
+        return saved, scores, seconds
 
     try:
         trained = trainer(network, folder).run(resume=resume)
         if rank:
             return None
-        saved, scores = saved_and_scored(trained)
+        saved, scores, seconds = saved_and_scored(trained)
     except DivergedError as error:
         if not keep_diverged:
             raise
@@ -192,13 +223,20 @@ def train_job(
             return None
         try:
             trained = trainer(_untrained(job), folder).last_good(error)
-            saved, scores = saved_and_scored(trained)
+            saved, scores, seconds = saved_and_scored(trained)
         except DivergedError:
             trained = trainer(_untrained(job), None).last_good(error)
-            saved, scores = saved_and_scored(trained)
+            saved, scores, seconds = saved_and_scored(trained)
     record = _record(job, name or job.model, command, trained, counts, scores, len(fit), len(select))
-    seen = {"input_size": list(input_size), "mean": mean, "std": std}
-    record = dataclasses.replace(record, config={**record.config, **seen})
+    seen = {"input_size": list(input_size), "mean": mean, "std": std, "processes": world}
+    classifying = {
+        "classification": round(seconds, 3),
+        "ms_per_image": round(1000 * seconds / len(data.heldout), 4),
+        "total": round(trained.seconds + seconds, 3),
+    }
+    record = dataclasses.replace(
+        record, config={**record.config, **seen}, timings={**record.timings, **classifying}
+    )
     if recipe.views > 1:
         plain = class_scores(saved, data.heldout_images(), device, 1)
         hits = plain.argmax(1) == data.heldout.labels
@@ -212,11 +250,21 @@ def train_job(
     return Result(run, float(hits.mean()), trained)
 
 
-def _untrained(job: Job) -> nn.Module:
+def check_job(job: Job) -> None:
+    """ValueError, before anything is trained, for settings that these images and this network cannot have."""
+    n_images = sum(map(len, job.data.fit_and_select(job.recipe.seed, job.recipe.fit_all)[:1]))
+    with torch.device("meta"):
+        network = _untrained(job, pretrained=False)
+    check_size(job.model, file_bytes(network), job.recipe.size_limit)
+    check_recipe(network, job.recipe, n_images, job.input_size)
+
+
+def _untrained(job: Job, **options) -> nn.Module:
     torch.manual_seed(job.recipe.seed)
     return build_model(
-        job.model, num_classes=len(job.data.classes), in_channels=job.data.channels, **job.all_options
-    )
+        job.model, num_classes=len(job.data.classes), in_channels=job.data.channels,
+        **(job.all_options | options),
+    )  # fmt: skip
 
 
 def class_scores(saved: SavedModel, images: Images, device: torch.device, views: int = 1) -> np.ndarray:
@@ -276,6 +324,10 @@ def _record(job, name, command, trained, counts, scores, n_fit, n_select) -> Run
         dataset=data.name,
         n_settings=1,
         selection="select-split" if chosen_on_select else "none",
+        duplicates_train_test=data.leaks.get("train_test"),
+        duplicates_within=data.leaks.get("within"),
+        duplicates_across_classes=data.leaks.get("across_classes"),
+        unreadable_images=data.skipped,
     )
     training = {
         "epochs": len(trained.history), "kept_epoch": trained.epoch, "ended": trained.reason,
@@ -298,9 +350,10 @@ def _record(job, name, command, trained, counts, scores, n_fit, n_select) -> Run
               "test_fingerprint": data.heldout_fingerprint, "resize": job.resize,
               "image_size": data.image_size},
         model={"parameters": counts.parameters, "macs": counts.macs, "trainable": counts.trainable},
+        leaks=data.leaks,
+        skipped=list(data.skipped),
         diagnoses=diagnose(facts),
-        timings={"training": round(trained.seconds, 3), "total": round(trained.seconds, 3),
-                 "ms_per_image": round(1000 * trained.seconds / max(trained.images, 1), 4),
+        timings={"training": round(trained.seconds, 3),
                  "images_per_second": round(trained.images_per_second, 1), "resumed": trained.resumed},
         environment=_environment(torch.device(job.device)),
         expected=[f"chance: {1 / len(data.classes):.4f} (1 of {len(data.classes)} classes, {images} images)"],

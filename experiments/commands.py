@@ -64,7 +64,8 @@ class _DefaultsAsTyped(argparse.HelpFormatter):
 
     def _get_help_string(self, action: argparse.Action) -> str:
         text, default = action.help or "", action.default
-        if default is None or default is False or default == argparse.SUPPRESS or "(default:" in text:
+        nothing = default is None or default is False or default == [] or default == argparse.SUPPRESS
+        if nothing or "(default:" in text:
             return text
         typed = " ".join(map(str, default)) if isinstance(default, list) else str(default)
         return f"{text} (default: {typed.replace('%', '%%')})"
@@ -81,13 +82,20 @@ class CommandParser(argparse.ArgumentParser):
         own = re.fullmatch(r"argument (--[a-z-]+): (is .*: give .*)", message, re.DOTALL)
         raise ValueError(f"{own[1]} {own[2]}" if own else f"{message}: see --help")
 
-    def add_flags(self, defaults: Mapping[str, object], *, several: Sequence[str] = ()) -> None:
+    def add_flags(
+        self,
+        defaults: Mapping[str, object],
+        *,
+        several: Sequence[str] = (),
+        helps: Mapping[str, str] | None = None,
+    ) -> None:
         """Add the shared flags that `defaults` names, with these defaults.
 
-        Those in `several` take one or more values and always give a list.
+        Those in `several` take one or more values and always give a list; `helps` says more where a script
+        does more.
         """
         for name, default in defaults.items():
-            kwargs = dict(FLAGS[name])
+            kwargs = FLAGS[name] | ({"help": helps[name]} if helps and name in helps else {})
             if name in several:
                 kwargs["nargs"] = "+"
                 default = [default]

@@ -90,6 +90,32 @@ def judge(rows: Iterable[tuple[str, str]], truth: Truth) -> Judged:
     return Judged(truth, predicted, found)
 
 
+def check_match(judged: Judged, rows: Sequence[tuple[str, str]], predictions: object, truth: object) -> None:
+    """ValueError where predictions and truth cannot belong together: no image, or no class, in common."""
+    kinds = {finding["kind"]: finding["count"] for finding in judged.findings}
+    n = len(judged.truth.labels)
+    if kinds.get("missing") == n:
+        raise ValueError(f"{predictions} names no image of {truth}: give the truth of the same images")
+    if rows and not any(judged.truth.class_of(label) for _, label in rows):
+        raise ValueError(
+            f"{predictions} has no label that is a class of {truth} (classes {_some(judged.truth.classes)}): "
+            "give the truth of the same classes, or their names with --classes"
+        )
+
+
+def check_classes(classes: Sequence[str], judged: Judged, predictions: object, truth: object) -> None:
+    """ValueError for a run that knows a class which the truth has not."""
+    if unknown := sorted(set(classes) - set(judged.truth.classes)):
+        raise ValueError(
+            f"{predictions} knows class {unknown[0]!r}, {truth} has {_some(judged.truth.classes)}: give the "
+            "truth of the same classes, or their names with --classes"
+        )
+
+
+def _some(classes: Sequence[str]) -> str:
+    return ", ".join(classes[:3]) + (f" and {len(classes) - 3} more" if len(classes) > 3 else "")
+
+
 def evaluation_record(
     judged: Judged, name: str, command: Sequence[str], *, predictions: str, truth: str
 ) -> RunRecord:

@@ -2,7 +2,7 @@
 
 import os
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
 
@@ -11,20 +11,20 @@ import numpy as np
 from deep.data import Images, at_stored_size
 from experiments.data import PROJECT
 from experiments.data import load_data as load_scenes
-from scenes.dataset import SceneDataset, progress
+from scenes.dataset import Labelled, SceneDataset, fingerprint, identical_images, progress
 from scenes.formats import (
     ArrayPart,
     CoursePart,
-    array_fingerprint,
     cifar10_parts,
     merge_classes,
+    pixel_hashes,
     read_cifar10,
     read_course,
     read_mnist_like,
     select_part,
     which_kind,
 )
-from scenes.reading import read_grey, read_rgb
+from scenes.reading import UnreadableImage, pixel_hash, read_grey, read_pixels, read_rgb
 from scenes.threads import in_threads
 
 ARRAY_SETS = ("cifar10", "mnist", "fashion_mnist")
@@ -51,8 +51,12 @@ class NetworkData:
     unlabelled : int
         Images of the training part that stay unused (the course split).
     train_fingerprint, heldout_fingerprint : str
-        Of the images as they are read, before any are left out or classes are merged.
+        Of the decoded images, before classes are merged.
     image_size : str
+    leaks : dict
+        Identical images, as `SceneDataset.leaks` gives them; an array's images by their names alone.
+    skipped : tuple of str
+        Unreadable files that were left out.
     """
 
     name: str
@@ -64,6 +68,8 @@ class NetworkData:
     train_fingerprint: str
     heldout_fingerprint: str
     image_size: str
+    leaks: dict[str, list[list[str]]] = field(default_factory=dict)
+    skipped: tuple[str, ...] = ()
 
     @property
     def channels(self) -> int:
@@ -118,6 +124,7 @@ def load_network_data(
     merge: Sequence[Sequence[int]] = (),
     lite: bool = False,
     seed: int = 0,
+    skip_unreadable: bool = False,
     jobs: int | None = None,
 ) -> NetworkData:
     """The images a network is trained on, in arrays.
@@ -138,7 +145,12 @@ def load_network_data(
         raise ValueError("--course-split divides the CIFAR-10 training images: use it with --dataset cifar10")
     if split is not None and kind != "folders":
         raise ValueError(f"--split is for folders without train/: {note} has its own parts")
+    if classes_file is not None and kind != "course":
+        raise ValueError("--classes names the classes of annotations.json: other data have their own names")
     unlabelled, hint = 0, ""
+    train_hashes: list[str] = []
+    heldout_hashes: list[str] = []
+    skipped: tuple[str, ...] = ()
     if folder is None and data is None and dataset is None:
         wanted = set_of(model)
         hint = f" (for {wanted}: python scripts/get_data.py {wanted}, for your own images: --data DIR)"
@@ -155,20 +167,37 @@ def load_network_data(
         assert folder is not None
         course = read_course(folder, classes_file)
         unlabelled, classes = len(course.unlabelled.paths) if course.unlabelled else 0, course.classes
-        train, heldout = (_decoded(part, input_size, resize, jobs) for part in (course.train, course.val))
+        parts = {"train": course.train, "val": course.val}
+        (train, train_hashes, lost), (heldout, heldout_hashes, more_lost) = (
+            _decoded(part, which, input_size, resize, skip_unreadable, jobs) for which, part in parts.items()
+        )
+        skipped = lost + more_lost
     else:
         scenes, note = load_scenes(
             None if name in ("scene15", "synthetic") else data, name if data is None else None,
-            split=split, seed=seed, lite=lite, jobs=jobs,
+            split=split, seed=seed, lite=lite, skip_unreadable=skip_unreadable, jobs=jobs,
         )  # fmt: skip
         # the sizes behind the last colon are said again below
         note, classes = note.removeprefix("data: ").rpartition(": ")[0] + hint, tuple(scenes.classes)
         train, heldout = (_of_scenes(scenes, part, input_size, resize, jobs) for part in ("train", "test"))
-        name = scenes.name
-    prints = [array_fingerprint(part, classes) for part in (train, heldout)]
+        train_hashes, heldout_hashes = (list(scenes.scans[part].hashes) for part in ("train", "test"))
+        name, skipped = scenes.name, scenes.skipped
+    if not train_hashes:
+        train_hashes, heldout_hashes = pixel_hashes(train.images), pixel_hashes(heldout.images)
     if lite and kind != "folders":
-        train, heldout = first_of_each_class(train, LITE_FIT), first_of_each_class(heldout, LITE_HELDOUT)
+        few = [_first_rows(part.labels, n) for part, n in ((train, LITE_FIT), (heldout, LITE_HELDOUT))]
+        train, heldout = train.select(few[0]), heldout.select(few[1])
+        train_hashes, heldout_hashes = (
+            [hashes[row] for row in rows]
+            for hashes, rows in zip((train_hashes, heldout_hashes), few, strict=True)
+        )
         note += f", only {LITE_FIT} + {LITE_HELDOUT} images a class (--lite)"
+    labelled = [
+        (hashes, part.filenames, [classes[label] for label in part.labels])
+        for hashes, part in ((train_hashes, train), (heldout_hashes, heldout))
+    ]
+    prints = [fingerprint(hashes, labels) for hashes, _, labels in labelled]
+    leaks = _leaks(labelled[0], labelled[1], "" if kind in ("cifar10", "mnist") else kind)
     if merge:
         train, heldout, classes = _merged(train, heldout, classes, merge)
     train, heldout, classes = _in_sorted_order(train, heldout, classes)
@@ -176,13 +205,29 @@ def load_network_data(
     height, width = train.images.shape[1:3]
     return NetworkData(
         name or Path(str(data)).resolve().name, f"data: {note}: {sizes}", classes, train, heldout, unlabelled,
-        prints[0], prints[1], f"{height}x{width}",
+        prints[0], prints[1], f"{height}x{width}", leaks, tuple(skipped),
     )  # fmt: skip
+
+
+def _leaks(train: Labelled, heldout: Labelled, kind: str) -> dict[str, list[list[str]]]:
+    """Identical images by name; those of arrays carry their part in their names."""
+    folders = {"": ("", ""), "course": ("train/", "val/")}.get(kind, ("train/", "test/"))
+    prefix = dict(zip(("train", "test"), folders, strict=True))
+    found = identical_images(train, heldout)
+    leaks = {
+        name: [[prefix[which] + image for which, image in pair] for pair in pairs]
+        for name, pairs in found.items()
+    }
+    return leaks | {"train_test": [[a, b] for (_, a), (_, b) in found["train_test"]]}
 
 
 def read_picture(path: Path, input_size: tuple[int, int, int], resize: str) -> np.ndarray:
     """A picture for a network, uint8 (H, W, C): cut or shrunk to its input size, smaller ones as they are."""
-    pixels = read_grey(path)[..., None] if input_size[0] == 1 else read_rgb(path)
+    return _picture(read_pixels(path), input_size, resize)
+
+
+def _picture(pixels: np.ndarray, input_size: tuple[int, int, int], resize: str) -> np.ndarray:
+    pixels = read_grey(pixels)[..., None] if input_size[0] == 1 else read_rgb(pixels)
     return at_stored_size(np.rint(pixels).astype(np.uint8), input_size[1:], resize)
 
 
@@ -213,14 +258,39 @@ def _of_scenes(scenes: SceneDataset, which: str, input_size, resize: str, jobs: 
     return ArrayPart(_stacked(part.paths, input_size, resize, jobs), labels, tuple(part.names))
 
 
-def _decoded(part: CoursePart, input_size, resize: str, jobs: int | None) -> ArrayPart:
-    images = _stacked(part.paths, input_size, resize, jobs)
-    return ArrayPart(images, np.asarray(part.labels, np.int64), tuple(part.names))
+def _decoded(
+    part: CoursePart, which: str, input_size, resize: str, skip_unreadable: bool, jobs: int | None
+) -> tuple[ArrayPart, list[str], tuple[str, ...]]:
+    """A part's pictures, the pixel hashes of its images as they are, and the files that were left out."""
+    look = partial(_looked_at, input_size=input_size, resize=resize)
+    looks = list(progress(in_threads(look, part.paths, jobs), total=len(part), description="reading"))
+    lost = [i for i, found in enumerate(looks) if isinstance(found, UnreadableImage)]
+    if lost and not skip_unreadable:
+        raise looks[lost[0]]
+    kept = [i for i in range(len(looks)) if i not in set(lost)]
+    if not kept:
+        raise ValueError(f"{which}/ has no readable image left: replace its files")
+    images = _one_size([looks[i][0] for i in kept], input_size, resize)
+    names = tuple(part.names[i] for i in kept)
+    found = ArrayPart(images, np.asarray(part.labels, np.int64)[kept], names)
+    return found, [looks[i][1] for i in kept], tuple(f"{which}/{part.names[i]}" for i in lost)
+
+
+def _looked_at(path: Path, input_size, resize: str):
+    try:
+        pixels = read_pixels(path)
+    except UnreadableImage as error:
+        return error
+    return _picture(pixels, input_size, resize), pixel_hash(pixels)
 
 
 def _stacked(paths, input_size, resize: str, jobs: int | None) -> np.ndarray:
     reading = in_threads(partial(read_picture, input_size=input_size, resize=resize), paths, jobs)
     images = list(progress(reading, total=len(paths), description="reading"))
+    return _one_size(images, input_size, resize)
+
+
+def _one_size(images: list[np.ndarray], input_size, resize: str) -> np.ndarray:
     if len({image.shape for image in images}) > 1:
         images = [at_stored_size(image, input_size[1:], resize, enlarge=True) for image in images]
     return np.stack(images)
@@ -228,11 +298,16 @@ def _stacked(paths, input_size, resize: str, jobs: int | None) -> np.ndarray:
 
 def first_of_each_class(part: ArrayPart, per_class: int) -> ArrayPart:
     """The first images of each class, in their order."""
-    rows = [np.flatnonzero(part.labels == label)[:per_class] for label in np.unique(part.labels)]
-    return part.select(np.sort(np.concatenate(rows)))
+    return part.select(_first_rows(part.labels, per_class))
+
+
+def _first_rows(labels: np.ndarray, per_class: int) -> np.ndarray:
+    return np.sort(np.concatenate([np.flatnonzero(labels == each)[:per_class] for each in np.unique(labels)]))
 
 
 def _merged(train: ArrayPart, heldout: ArrayPart, classes, merge):
+    if len(merge) < 2:
+        raise ValueError("merge leaves a single class: give two groups or more")
     labels, names = merge_classes(train.labels, classes, merge)
     other, _ = merge_classes(heldout.labels, classes, merge)
     train = ArrayPart(train.images, labels, train.filenames)

@@ -76,6 +76,8 @@ class NetworkModel:
             return {}
         images = Images.of(np.stack(list(pictures.values())), np.zeros(len(pictures), np.int64))
         scores = class_scores(self.saved, images, self.device, self.saved.recipe.get("views", 1))
+        if not np.isfinite(scores).all():
+            raise ValueError("the network's outputs are no numbers: train it again")
         # stable: among equal probabilities the first class, as in the run
         best = np.argsort(-scores, axis=1, kind="stable")[:, :SHOWN_CLASSES]
         classes = self.saved.classes

@@ -81,6 +81,7 @@ class Runner:
         self.device = pick_device(call.device)
         self._last: tuple[object, NetworkData] | None = None
         self._noted: set[str] = set()
+        self._precisions: dict[tuple[str, int], str] = {}  # of a network and a batch: measured once
 
     def run(self, name: str) -> tuple[Ledger | None, list[str]]:
         """Train what is not done yet of an experiment; its table, and the labels of settings that failed.
@@ -137,6 +138,7 @@ class Runner:
             recipe = recipe.changed(batch_size=max(1, min(LITE_BATCH, len(data.train) // 2)))
         # in a look the measuring takes longer than the training
         precision = call.precision or ("fp32" if call.lite else None)
+        precision = precision or self._precisions.get((setting.model, recipe.batch_size))
         job = Job(setting.model, recipe, data, dict(setting.options), "squash", str(self.device), precision)
         name = f"{experiment.name}-{setting.slug}"
         if len(setting.seeds) > 1:
@@ -145,18 +147,21 @@ class Runner:
             job, call.runs_dir, call.command, resume=not call.fresh, name=name, keep_diverged=True
         )
         assert result is not None  # one process only
-        shown = recipe.seed == setting.seeds[0]
-        if shown:
-            self._draw(experiment, setting, result.trained.history)
-        if shown and experiment.confusions:
-            target = self._figure(experiment, setting, "confusion")
-            with atomic_path(target) as temporary:
-                shutil.copyfile(result.folder / "confusion.svg", temporary)
+        self._precisions[setting.model, recipe.batch_size] = result.trained.precision
+        # rows before figures: a full disk there must not cost the training
         epoch = result.trained.diverged_epoch
         if epoch is None:
-            ledger.fill(list(measured(setting, job, result)))
+            hardware = f"{ledger.hardware}, {result.trained.precision}"
+            found = measured(setting, job, result)
+            ledger.fill([dataclasses.replace(each, hardware=hardware) for each in found])
         else:
             ledger.fail(setting.label, f"{DIVERGED} {epoch}", result.accuracy, seeds=(recipe.seed,))
+        if recipe.seed == setting.seeds[0]:
+            self._draw(experiment, setting, result.trained.history)
+            if experiment.confusions:
+                target = self._figure(experiment, setting, "confusion")
+                with atomic_path(target) as temporary:
+                    shutil.copyfile(result.folder / "confusion.svg", temporary)
         if call.lite:
             (result.folder / FILE_NAME).unlink()  # gigabytes over all experiments
 
@@ -258,7 +263,7 @@ def over_seeds(rows: Sequence[Row], setting: Setting, seeds: Sequence[int]) -> I
         yield Measured(
             setting.label, metric, tuple(float(row.measured) for row in found),
             float(found[0].reported) if found[0].reported else None,
-            statistics.mean(seconds) if seconds else None, tuple(seeds),
+            statistics.mean(seconds) if seconds else None, tuple(seeds), found[0].hardware,
         )  # fmt: skip
 
 

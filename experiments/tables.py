@@ -81,6 +81,7 @@ class Measured:
     reported: float | None = None
     seconds: float | None = None
     seeds: tuple[int, ...] = ()
+    hardware: str | None = None  # where it is not that of the whole table
 
 
 class ImageSet(Protocol):
@@ -119,6 +120,11 @@ class Ledger:
             "hardware": hardware, "command": " ".join(command), "commit": commit(),
         }  # fmt: skip
 
+    @property
+    def hardware(self) -> str:
+        """Processor, cores and threads, as in its rows."""
+        return self._common["hardware"]
+
     def fill(self, measurements: Iterable[Measured]) -> None:
         """Append the rows of a whole experiment: all of them, or one that says why there are none."""
         try:
@@ -151,7 +157,8 @@ class Ledger:
             seeds=" ".join(map(str, found.seeds)), reported=_number(found.reported),
             measured=_number(statistics.mean(found.values)), n_seeds=str(len(found.values)),
             spread=_number(spread), seconds=_number(found.seconds, 1),
-            date=f"{datetime.now(UTC):%Y-%m-%d}", **self._common,
+            date=f"{datetime.now(UTC):%Y-%m-%d}",
+            **(self._common | ({"hardware": found.hardware} if found.hardware else {})),
         )  # fmt: skip
 
     def _append(self, *rows: Row) -> Row:

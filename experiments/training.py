@@ -1,6 +1,7 @@
 """What ``train_cnn.py`` does: describe networks, train one setting or several, print tables."""
 
 import contextlib
+import dataclasses
 import hashlib
 import itertools
 import shutil
@@ -17,10 +18,13 @@ from deep.listings import zoo_table
 from deep.recipes import Recipe, find_recipe, limited, recipe_for, with_settings
 from deep.weights import check_size
 from deep.zoo import MODELS, build_model
-from experiments.cnn import Job, Result, pick_device, train_job, under_torchrun, unfinished_folder
+from experiments.cnn import Job, Result, check_job, pick_device, train_job, under_torchrun, unfinished_folder
 from experiments.network_data import load_network_data, recipe_set
 from experiments.tabulate import aligned, check_writable, folder_name, seed_summary
 from reports import read_run, write_table_run
+
+# What --lite cuts a recipe down to, where --set or another flag does not say otherwise.
+LITE_EPOCHS, LITE_BATCH = 2, 100
 
 EPOCH_COLUMNS = ("epoch", "fit loss", "fit acc", "select loss", "select acc", "held-out acc", "lr", "seconds")
 
@@ -28,6 +32,8 @@ EPOCH_COLUMNS = ("epoch", "fit loss", "fit acc", "select loss", "select acc", "h
 def describe(name: str | None, diagram: Path | None) -> None:
     """Print all networks, or one layer by layer; draw it where `diagram` names a file."""
     if name is None:
+        if diagram is not None:
+            raise ValueError("--diagram draws what --describe NAME names: give both or neither")
         print("\n".join(zoo_table()))
         return
     print(described(name))
@@ -49,11 +55,12 @@ def train(args, command: list[str]) -> list[Path]:
         raise ValueError("--diagram draws what --describe NAME names: give both or neither")
     recipe = chosen_recipe(args)
     options = _checked_options(args, recipe)
+    seed = args.seed[0] if args.seed else recipe.seed  # of a drawn split: one for all settings
     device, rank, world = under_torchrun(pick_device(args.device))
     data = load_network_data(
         args.model, MODELS[args.model].input_size, data=args.data, dataset=args.dataset, split=args.split,
         classes_file=args.classes, course_split=args.course_split, resize=args.resize, merge=recipe.merge,
-        lite=args.lite, seed=recipe.seed, jobs=args.jobs,
+        lite=args.lite, seed=seed, skip_unreadable=args.skip_unreadable, jobs=args.jobs,
     )  # fmt: skip
     say: Callable[..., None] = print if rank == 0 else lambda *_: None
     say(data.note)
@@ -61,6 +68,8 @@ def train(args, command: list[str]) -> list[Path]:
         (flags, Job(args.model, each, data, options, args.resize, str(device), args.precision, args.half))
         for flags, each in _settings(recipe, args)
     ]
+    for _, job in settings:
+        check_job(job)
     several = len(settings) > 1
     varied = [each for each, _ in settings]
     names = [folder_name(each, list(each)) for each in varied]
@@ -68,18 +77,24 @@ def train(args, command: list[str]) -> list[Path]:
     if several and parts.exists() and not args.resume and rank == 0:
         say(f"starts anew: what there is in {parts} is dropped (--resume goes on with it)")
         shutil.rmtree(parts)
-    folders = []
+    folders: list[Path] = []
+    precision: str | None = args.precision
     for name, (_, job) in zip(names, settings, strict=True):
         at = parts / name if several else None
         say(_headline(job))
         if at is not None and args.resume and (at / "result.json").is_file():
             say("done before")
         else:
+            if precision is not None:
+                job = dataclasses.replace(job, precision=precision)
             result = _train_one(args, job, command, at, say, rank, world)
             if result is None:
                 continue
             at = result.folder
-        say("\n" + "\n".join(_result_lines(read_run(at).result)))
+        found = read_run(at).result
+        # measured once, so that the settings differ in nothing else
+        precision = found["config"]["precision"]
+        say("\n" + "\n".join(_result_lines(found)))
         folders.append(at)
         if not several:
             say(at)
@@ -148,7 +163,7 @@ def _table_row(name: str, result: dict) -> dict:
 
 
 def _screen_table(settings: Sequence[dict], results: Sequence[dict]) -> list[str]:
-    heads = ["accuracy", "95 % interval", "epochs", "ended", "seconds", "images/s"]
+    heads = ["accuracy", "95 % interval", "epochs", "ended", "seconds", "images/s", "precision"]
     rows = [[*settings[0], *heads]]
     for varied, result in zip(settings, results, strict=True):
         training, timings = result["training"], result["timings"]
@@ -156,32 +171,29 @@ def _screen_table(settings: Sequence[dict], results: Sequence[dict]) -> list[str
         rows.append([
             *map(str, varied.values()), f"{result['accuracy']:.4f}", f"{low:.3f} to {high:.3f}",
             str(training["epochs"]), training["ended"], f"{timings['training']:.1f}",
-            f"{timings['images_per_second']:.0f}",
+            f"{timings['images_per_second']:.0f}", training["precision"],
         ])  # fmt: skip
-    accuracies = [result["accuracy"] for result in results]
-    return aligned(rows) + seed_summary(list(zip(settings, accuracies, strict=True)), list(settings[0]))
+    pairs = list(zip(settings, results, strict=True))
+    ended = [(each, found["accuracy"]) for each, found in pairs if not _diverged(found)]
+    lines = aligned(rows) + (seed_summary(ended, list(settings[0])) if ended else [])
+    if "seed" in settings[0] and len(ended) < len(pairs):
+        lines.append("(without those that diverged)")
+    return lines
+
+
+def _diverged(result: dict) -> bool:
+    return result["training"]["ended"].startswith("diverged")
 
 
 def chosen_recipe(args) -> Recipe:
     """The recipe that the flags ask for."""
     dataset = recipe_set(args.model, args.data, args.dataset)
     recipe = limited(find_recipe(args.recipe), args.model) if args.recipe else recipe_for(args.model, dataset)
-    recipe = with_settings(recipe, args.set)
     if args.lite:
-        recipe = recipe.changed(
-            epochs=min(recipe.epochs, 2),
-            resolutions=_scaled(recipe, 2.0),
-            batch_size=min(recipe.batch_size, 100),
-        )
-    if args.epochs is not None:
-        recipe = recipe.changed(epochs=args.epochs, resolutions=_scaled(recipe, args.epochs))
-    return recipe
-
-
-def _scaled(recipe: Recipe, epochs: float):
-    """The phases of a recipe, shortened or lengthened to so many epochs together."""
-    factor = epochs / recipe.total_epochs
-    return tuple((pixels, part * factor, share) for pixels, part, share in recipe.resolutions)
+        short = recipe.lasting(min(recipe.total_epochs, LITE_EPOCHS))
+        recipe = short.changed(batch_size=min(recipe.batch_size, LITE_BATCH))
+    recipe = with_settings(recipe, args.set)
+    return recipe if args.epochs is None else recipe.lasting(args.epochs)
 
 
 def _settings(recipe: Recipe, args):
@@ -261,9 +273,12 @@ def _tensorboard(args, job: Job) -> Callable[[dict], None]:
         raise ValueError(
             "--tensorboard needs it: run `make install-all` or pip install tensorboard"
         ) from None
-    writer = SummaryWriter(Path(args.runs_dir) / "tensorboard" / f"{job.model}-{job.key}")
+    writer = None
 
     def log(row: dict) -> None:
+        nonlocal writer
+        if writer is None:  # not before there is something to write
+            writer = SummaryWriter(Path(args.runs_dir) / "tensorboard" / f"{job.model}-{job.key}")
         for name, value in row.items():
             if name != "epoch" and value is not None:
                 writer.add_scalar(name.replace("_", "/", 1), value, row["epoch"])

@@ -102,8 +102,8 @@ def read_truth(truth: str | Path, classes_file: str | Path | None = None) -> Tru
     return found
 
 
-def read_predictions(path: Path) -> list[tuple[str, str]]:
-    """Rows (image name, label) of a ``pred.csv``, or of a run folder.
+def read_predictions(path: Path) -> tuple[list[tuple[str, str]], tuple[str, ...]]:
+    """Rows (image name, label) of a ``pred.csv``, or of a run folder, and the run's classes, () of a CSV.
 
     Raises
     ------
@@ -114,9 +114,9 @@ def read_predictions(path: Path) -> list[tuple[str, str]]:
     if path.is_dir():
         if (path / "result.json").is_file() or not (path / "pred.csv").is_file():
             run = read_run(path)
-            return list(zip(run.filenames, run.predicted, strict=True))
+            return list(zip(run.filenames, run.predicted, strict=True)), run.classes
         path = path / "pred.csv"
-    return _read_csv(path)
+    return _read_csv(path), ()
 
 
 def _of_annotations(path: Path, official: tuple[str, ...]) -> Truth:

@@ -10,8 +10,6 @@ from pathlib import Path
 
 import numpy as np
 
-from scenes.dataset import fingerprint
-
 # The split of the 50,000 CIFAR-10 training images: images a class. What remains is unlabelled.
 CIFAR10_SEED = 0
 CIFAR10_PER_CLASS = {"heldout": 500, "train": 2000}
@@ -90,19 +88,6 @@ def pixel_hashes(images: np.ndarray) -> list[str]:
         digest.update(pixels.data)
         hashes.append(digest.hexdigest())
     return hashes
-
-
-def array_fingerprint(part: ArrayPart, classes: Sequence[str]) -> str:
-    """The SHA-256 of a part's sorted (pixel hash, class name) pairs, as of a folder with the same images.
-
-    Raises
-    ------
-    ValueError
-        The images are unlabelled.
-    """
-    if len(part.labels) != len(part):
-        raise ValueError("unlabelled images have no fingerprint: give a part with labels")
-    return fingerprint(pixel_hashes(part.images), [classes[label] for label in part.labels])
 
 
 def cifar10_parts(

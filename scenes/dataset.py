@@ -159,22 +159,16 @@ class SceneDataset:
             ``across_classes``: pairs whose classes differ, both named ``train/...`` or ``test/...``.
         """
         scanned = self.scan()
-        groups: dict[str, list[tuple[str, str, str]]] = defaultdict(list)
-        for which, part in (("train", scanned.train), ("test", scanned.test)):
-            for digest, name, label in zip(scanned.scans[which].hashes, part.names, part.labels, strict=True):
-                groups[digest].append((which, name, label))
-        found: dict[str, list[list[str]]] = {"train_test": [], "within": [], "across_classes": []}
-        for group in groups.values():
-            for i, (which, name, label) in enumerate(group):
-                for other_which, other_name, other_label in group[i + 1 :]:
-                    full = [f"{which}/{name}", f"{other_which}/{other_name}"]
-                    if which == other_which:
-                        found["within"].append(full)
-                    else:
-                        found["train_test"].append([name, other_name])
-                    if label != other_label:
-                        found["across_classes"].append(full)
-        return {kind: sorted(pairs) for kind, pairs in found.items()}
+        train, test = (
+            (scanned.scans[which].hashes, part.names, part.labels)
+            for which, part in (("train", scanned.train), ("test", scanned.test))
+        )
+        found = identical_images(train, test)
+        prefixed = {
+            kind: [[f"{which}/{name}" for which, name in pair] for pair in pairs]
+            for kind, pairs in found.items()
+        }
+        return prefixed | {"train_test": [[a, b] for (_, a), (_, b) in found["train_test"]]}
 
     def image_sizes(self) -> str:
         """The smallest and largest image by area, ``200x200 to 411x300`` (width x height)."""
@@ -191,6 +185,42 @@ def fingerprint(hashes: Sequence[str], labels: Sequence[str]) -> str:
     text = "".join(f"{digest} {label}\n" for digest, label in pairs)
     # names of folders need not be valid UTF-8
     return hashlib.sha256(text.encode("utf-8", "surrogateescape")).hexdigest()
+
+
+Labelled = tuple[Sequence[str], Sequence[str], Sequence[str]]
+Pair = tuple[tuple[str, str], tuple[str, str]]
+
+
+def identical_images(train: Labelled, test: Labelled) -> dict[str, list[Pair]]:
+    """Identical images, by their pixel hashes: between two parts, within one, and across classes.
+
+    Parameters
+    ----------
+    train, test : (hashes, names, labels), sequences of str
+
+    Returns
+    -------
+    dict
+        ``train_test``, ``within`` and ``across_classes``: sorted pairs ((part, name), (part, name)), part
+        "train" or "test". Each image is paired with the first of its kind, so that their number grows with
+        the number of images and no faster.
+    """
+    first: dict[tuple[str, str], tuple[str, str]] = {}  # of each hash in each part
+    labels_of: dict[str, dict[str, tuple[str, str]]] = defaultdict(dict)  # first of each label of a hash
+    found: dict[str, list[Pair]] = {"train_test": [], "within": [], "across_classes": []}
+    for which, part in (("train", train), ("test", test)):
+        for digest, name, label in zip(*part, strict=True):
+            image = (which, name)
+            if (which, digest) in first:
+                found["within"].append((first[which, digest], image))
+            if which == "test" and ("train", digest) in first:
+                found["train_test"].append((first["train", digest], image))
+            first.setdefault((which, digest), image)
+            others = [other for known, other in labels_of[digest].items() if known != label]
+            if others:
+                found["across_classes"].append((others[0], image))
+            labels_of[digest].setdefault(label, image)
+    return {kind: sorted(pairs) for kind, pairs in found.items()}
 
 
 def committed_split(name: str) -> dict[str, dict[str, str]]:

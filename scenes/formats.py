@@ -16,7 +16,6 @@ from pathlib import Path
 
 from scenes._array_parts import (
     ArrayPart,
-    array_fingerprint,
     cifar10_list,
     cifar10_parts,
     merge_classes,
@@ -35,7 +34,6 @@ __all__ = [
     "ArrayPart",
     "Course",
     "CoursePart",
-    "array_fingerprint",
     "cifar10_list",
     "cifar10_parts",
     "merge_classes",

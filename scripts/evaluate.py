@@ -13,13 +13,15 @@ PROJECT = Path(__file__).resolve().parents[1]
 
 try:
     from experiments.commands import CommandParser, run_command
-    from experiments.evaluation import evaluation_record, judge
+    from experiments.evaluation import check_classes, check_match, evaluation_record, judge
     from experiments.prediction import printable
     from experiments.truth import KNOWN_TRUTHS, read_predictions, read_truth
     from reports import wilson_interval, write_run
 except ImportError as error:
     print(f"error: scenebench cannot be imported ({error}): run `make install` in {PROJECT}", file=sys.stderr)
     raise SystemExit(2) from None
+except KeyboardInterrupt:
+    raise SystemExit(130) from None
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -40,7 +42,10 @@ def _main(argv: Sequence[str] | None) -> None:
     command = ["scripts/evaluate.py", *(sys.argv[1:] if argv is None else argv)]
 
     truth = read_truth(args.truth, args.classes)
-    judged = judge(read_predictions(args.predictions), truth)
+    rows, classes = read_predictions(args.predictions)
+    judged = judge(rows, truth)
+    check_classes(classes, judged, args.predictions, args.truth)
+    check_match(judged, rows, args.predictions, args.truth)
     record = evaluation_record(
         judged, args.name, command, predictions=str(args.predictions), truth=str(args.truth)
     )

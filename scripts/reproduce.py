@@ -4,9 +4,10 @@ Names are experiments or groups of them (r1-tiny, r1-bow, r1-cnn, r2, r3, r4, r5
 pages of all reports from the rows there are. Rows go to results/<experiment>.csv and a page for each report
 with networks to docs/reports/; what has its rows there for the same images is shown and not run again,
 unless --fresh. A training that was stopped goes on. --lite is a look at the whole in minutes, written below
---runs-dir: bags and tiny images of a few images a class; networks for one epoch, on 4 images a class (2
-where they are larger than 64 pixels) in batches of 8, in float32, their weights not kept. What is
-measured on other images than the reports' (--data, --dataset synthetic) is written below --runs-dir too.
+--runs-dir (networks in lite/ there): bags and tiny images of a few images a class; networks for one epoch,
+on 4 images a class (2 where they are larger than 64 pixels) in batches of 8, in float32, their weights not
+kept. What is measured on other images than the reports' (--data, --dataset synthetic) is written below
+--runs-dir too.
 """
 
 import sys
@@ -25,6 +26,8 @@ try:
 except ImportError as error:
     print(f"error: scenebench cannot be imported ({error}): run `make install` in {PROJECT}", file=sys.stderr)
     raise SystemExit(2) from None
+except KeyboardInterrupt:
+    raise SystemExit(130) from None
 
 COLUMNS = ("setting", "metric", "reported", "measured", "spread", "seeds", "seconds")
 
@@ -80,7 +83,9 @@ def _networks(names: Sequence[str], args, command: list[str]) -> None:
     own = own and all(own_set_is_here(NETWORK_EXPERIMENTS[name].dataset) for name in names)
     results, pages = PROJECT / "results", PROJECT / "docs" / "reports"
     if not own:
-        results, pages = args.runs_dir / "results", args.runs_dir / "reports"
+        # a look has its own rows: they must not stand for whole trainings of the same images
+        folder = args.runs_dir / "lite" if args.lite else args.runs_dir
+        results, pages = folder / "results", folder / "reports"
     runner = Runner(Call(args.runs_dir, results, pages, command, args.data, args.dataset, args.split,
                          args.lite, args.fresh, args.jobs, args.device, args.precision))  # fmt: skip
     failed: list[str] = []

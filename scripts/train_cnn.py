@@ -18,6 +18,8 @@ try:
 except ImportError as error:
     print(f"error: scenebench cannot be imported ({error}): run `make install` in {PROJECT}", file=sys.stderr)
     raise SystemExit(2) from None
+except KeyboardInterrupt:
+    raise SystemExit(130) from None
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -27,14 +29,25 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 def _parser() -> CommandParser:
     from deep.recipes import RECIPES
-    from experiments.network_data import DATASETS
+    from experiments.data import LITE_IMAGES
+    from experiments.network_data import DATASETS, LITE_FIT, LITE_HELDOUT
+    from experiments.training import LITE_BATCH, LITE_EPOCHS
 
     parser = CommandParser(__doc__)
     parser.add_argument("--model", metavar="NAME", help="a network of the zoo, see --list")
     parser.add_argument("--list", action="store_true", help="print all networks with their sizes, and stop")
     parser.add_argument("--describe", metavar="NAME", help="print a network layer by layer, and stop")
     parser.add_argument("--diagram", type=Path, metavar="FILE.svg", help="with --describe: draw the network")
-    parser.add_flags({"data": None, "split": None, "jobs": None, "runs_dir": Path("runs"), "lite": False})
+    few = f"{LITE_FIT} + {LITE_HELDOUT} images a class ({LITE_IMAGES} + {LITE_IMAGES} of folders)"
+    parser.add_flags(
+        {"data": None, "split": None, "skip_unreadable": False, "jobs": None, "runs_dir": Path("runs"),
+         "lite": False},
+        helps={
+            "data": "train/<class>/* and test/<class>/*, or <class>/*; CIFAR-10 batches; MNIST's idx files; "
+            "annotations.json in train/ and val/",
+            "lite": f"a look: {few}, {LITE_EPOCHS} epochs, batches of at most {LITE_BATCH}",
+        },
+    )  # fmt: skip
     parser.add_argument(
         "--dataset", choices=DATASETS, help="a known set (default: that of the network's report)"
     )

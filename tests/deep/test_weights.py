@@ -11,7 +11,8 @@ import torch
 from safetensors.torch import load_file, save_file
 
 from deep import MODELS, build_model
-from deep.weights import SavedModel, TooLargeError, check_size, float32_bytes, load_saved, save_model
+from deep.complexity import file_bytes
+from deep.weights import SavedModel, TooLargeError, check_size, load_saved, save_model
 
 SMALL = ("lenet", "cifar", "mnist", "densenet", "tiny50k", "fastnet")
 NAMES = [
@@ -151,7 +152,7 @@ def test_frozen_layers_stay_frozen(tmp_path):
 
 def test_over_the_limit_nothing_is_left(tmp_path):
     saved = saved_model()
-    size = float32_bytes(saved.network)
+    size = file_bytes(saved.network)
     with pytest.raises(TooLargeError, match="mnist_conv3 is .* over the limit"):
         save_model(tmp_path / "a.safetensors", saved, limit=size - 1)
     # parameters fit, the file with its header does not
@@ -165,7 +166,7 @@ def test_over_the_limit_nothing_is_left(tmp_path):
 def test_the_limit_is_for_the_float32_file_of_a_half_one_too(tmp_path):
     saved = saved_model()
     with pytest.raises(TooLargeError):
-        save_model(tmp_path / "a.safetensors", saved, half=True, limit=float32_bytes(saved.network) - 1)
+        save_model(tmp_path / "a.safetensors", saved, half=True, limit=file_bytes(saved.network) - 1)
     assert list(tmp_path.iterdir()) == []
 
 
@@ -286,7 +287,9 @@ METADATA = {
     "tiny image": ({"input_size": [1, 1, 1]}, ""),
     "two means": ({"mean": [0.1, 0.2]}, "mean is no list of 1 numbers"),
     "mean of text": ({"mean": ["0"]}, "no numbers"),
-    "no deviation": ({"std": [0]}, "std is not above 0"),
+    "no deviation": ({"std": [0]}, "out of range"),
+    "a deviation that float32 takes for 0": ({"std": [1e-320]}, "out of range"),
+    "a mean that float32 has not": ({"mean": [1e308]}, "out of range"),
     "NaN mean": ({"mean": [float("nan")]}, "no numbers"),
     "infinite deviation": ({"std": [float("inf")]}, "no numbers"),
     "unknown resize": ({"resize": "stretch"}, "resize rule"),

@@ -294,14 +294,15 @@ def a_run(folder, **changes):
 
 def test_predictions_of_a_run_folder_are_its_predicted_classes(tmp_path):
     folder = a_run(tmp_path)
-    assert read_predictions(folder) == [("1", "a"), ("2", "b")]
+    assert read_predictions(folder) == ([("1", "a"), ("2", "b")], ("a", "b"))
     with pytest.raises(ValueError, match="give a run folder"):
         read_predictions(folder / "predictions.csv")  # its `label` is the truth
 
 
 def test_predictions_of_a_folder_with_pred_csv(tmp_path):
     (tmp_path / "pred.csv").write_text("filename,label\n1.png,bee \n")
-    assert read_predictions(tmp_path) == read_predictions(tmp_path / "pred.csv") == [("1.png", "bee")]
+    expected = ([("1.png", "bee")], ())
+    assert read_predictions(tmp_path) == read_predictions(tmp_path / "pred.csv") == expected
     with pytest.raises(FileNotFoundError, match="no such file"):
         read_predictions(tmp_path / "nowhere.csv")
 
@@ -310,7 +311,7 @@ def test_names_that_are_no_text_meet(tmp_path):
     name = b"caf\xe9.png".decode("utf-8", "surrogateescape")
     (tmp_path / "pred.csv").write_bytes(b"filename,label\ncaf\xe9.png,ant\n")
     truth = Truth("t", {name: "ant"}, ("ant", "bee"))
-    assert judge(read_predictions(tmp_path), truth).accuracy == 1
+    assert judge(read_predictions(tmp_path)[0], truth).accuracy == 1
 
 
 def test_a_truth_of_pictures_is_not_opened(tmp_path):

@@ -2,6 +2,7 @@
 
 import gzip
 import json
+import shutil
 import struct
 
 import numpy as np
@@ -10,14 +11,20 @@ from PIL import Image
 
 from experiments import network_data
 from experiments.network_data import load_network_data, recipe_set, set_of
+from scenes import SceneDataset, UnreadableImage, pixel_hash, read_pixels
+from scenes.dataset import fingerprint
 
 
-def idx_folder(root, count=12):
-    """The four files of a set like MNIST."""
+def idx_folder(root, count=12, twin=False):
+    """The four files of a set like MNIST; with `twin` test/00005 is train/00000."""
     rng = np.random.default_rng(3)
     root.mkdir()
     for part in ("train", "t10k"):
         images = rng.integers(0, 256, (count, 28, 28), np.uint8)
+        if part == "train":
+            first = images[0]
+        elif twin:
+            images[5] = first
         labels = (np.arange(count) % 10).astype(np.uint8)
         for name, array, head in (
             ("images-idx3", images, struct.pack(">4i", 2051, count, 28, 28)),
@@ -91,7 +98,9 @@ def test_idx_files_are_read_and_cut_by_lite(tmp_path):
 
 def test_lite_takes_the_first_of_each_class(tmp_path, monkeypatch):
     monkeypatch.setattr(network_data, "LITE_FIT", 3)
-    data = load(data=str(idx_folder(tmp_path / "digits", 80)), lite=True)
+    folder = str(idx_folder(tmp_path / "digits", 80))
+    data = load(data=folder, lite=True)
+    assert data.train_fingerprint != load(data=folder).train_fingerprint  # of the images that are there
     assert np.bincount(data.train.labels).tolist() == [3] * 10
     assert data.train.filenames[:2] == ("train/00000", "train/00001")
 
@@ -103,6 +112,66 @@ def test_the_course_layout_counts_what_stays_unlabelled(tmp_path):
     # sorted names, and labels that follow them
     assert data.classes == ("ape", "cat", "zebra") and data.train.labels.tolist() == [2, 0, 1, 2, 0, 1]
     assert data.unlabelled == 2 and data.heldout.filenames == ("0000.png", "0001.png", "0002.png")
+
+
+@pytest.mark.parametrize(("model", "size"), [("mynet", (3, 32, 32)), ("lenet_modern", (1, 28, 28))])
+def test_a_fingerprint_is_of_the_images_as_they_are_not_as_a_network_sees_them(small_folder, model, size):
+    found = load(model, size, data=str(small_folder), resize="crop")
+    expected = SceneDataset.from_folder(small_folder).fingerprint
+    assert {"train": found.train_fingerprint, "test": found.heldout_fingerprint} == expected
+
+
+def test_course_images_larger_than_the_network_have_the_fingerprint_of_their_pixels(tmp_path):
+    root = course_folder(tmp_path / "course", size=40)
+    found = load(data=str(root))
+    hashes = [pixel_hash(read_pixels(root / "val" / f"{i:04d}.png")) for i in range(3)]
+    assert found.heldout_fingerprint == fingerprint(hashes, ["0", "1", "2"])
+    assert found.heldout.images.shape == (3, 32, 32, 3)
+
+
+def test_identical_images_are_found_in_folders_arrays_and_the_course(small_folder, tmp_path):
+    shutil.copy(small_folder / "train/bars/image_0.png", small_folder / "test/bars/copy.png")
+    found = load(data=str(small_folder)).leaks
+    assert found["train_test"] == [["bars/image_0.png", "bars/copy.png"]] and found["within"] == []
+    root = course_folder(tmp_path / "course")
+    shutil.copy(root / "train/0001.png", root / "val/0000.png")
+    shutil.copy(root / "train/0001.png", root / "train/0002.png")
+    found = load(data=str(root)).leaks
+    assert found["train_test"] == [["0001.png", "0000.png"]]
+    assert found["within"] == [["train/0001.png", "train/0002.png"]]
+    assert ["train/0001.png", "val/0000.png"] in found["across_classes"]
+    folder = idx_folder(tmp_path / "digits", 20, twin=True)
+    found = load("mnist_conv3", (1, 28, 28), data=str(folder)).leaks
+    assert found == {
+        "train_test": [["train/00000", "test/00005"]], "within": [],
+        "across_classes": [["train/00000", "test/00005"]],
+    }  # fmt: skip
+
+
+def test_unreadable_pictures_are_named_or_left_out(small_folder, tmp_path):
+    (small_folder / "train/bars/image_1.png").write_bytes(b"broken")
+    with pytest.raises(UnreadableImage, match="image_1.png"):
+        load(data=str(small_folder))
+    found = load(data=str(small_folder), skip_unreadable=True)
+    assert found.skipped == ("train/bars/image_1.png",) and len(found.train) == 11
+    root = course_folder(tmp_path / "course")
+    (root / "val/0002.png").write_bytes(b"broken")
+    with pytest.raises(UnreadableImage, match="0002.png"):
+        load(data=str(root))
+    found = load(data=str(root), skip_unreadable=True)
+    assert found.skipped == ("val/0002.png",) and found.heldout.filenames == ("0000.png", "0001.png")
+    for path in (root / "val").glob("*.png"):
+        path.write_bytes(b"broken")
+    with pytest.raises(ValueError, match="val/ has no readable image left"):
+        load(data=str(root), skip_unreadable=True)
+
+
+def test_names_for_other_data_than_the_courses_and_a_single_merged_class_are_refused(small_folder, tmp_path):
+    (tmp_path / "names.txt").write_text("a\nb\nc\n")
+    with pytest.raises(ValueError, match="--classes names the classes of annotations.json"):
+        load(data=str(small_folder), classes_file=str(tmp_path / "names.txt"))
+    with pytest.raises(ValueError, match="merge leaves a single class"):
+        load(data=str(small_folder), merge=((0, 1, 2),))
 
 
 def test_merged_classes_have_both_names(tmp_path):

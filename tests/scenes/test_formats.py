@@ -19,12 +19,12 @@ from PIL import Image
 from scenes import SceneDataset, _cifar10, _idx, formats, pixel_hash, read_pixels
 from scenes._array_parts import _committed_rows
 from scenes._cifar_pickle import load_batch
+from scenes.dataset import fingerprint
 from scenes.files import Limits
 from scenes.formats import (
     CIFAR10_CLASSES,
     FASHION_CLASSES,
     ArrayPart,
-    array_fingerprint,
     cifar10_list,
     cifar10_parts,
     merge_classes,
@@ -122,15 +122,10 @@ def test_a_fingerprint_is_that_of_a_folder_with_the_same_images(tmp_path):
             path.parent.mkdir(parents=True, exist_ok=True)
             Image.fromarray(images[i]).save(path)
     expected = SceneDataset.from_folder(tmp_path).fingerprint["train"]
-    assert array_fingerprint(part_of(images, labels), classes) == expected
-    assert array_fingerprint(part_of(images, labels).select([5, 4, 3, 2, 1, 0]), classes) == expected
-    assert array_fingerprint(part_of(images, labels[::-1]), classes) != expected
-
-
-def test_unlabelled_images_have_no_fingerprint():
-    part = ArrayPart(noise(1, 2, 2, 1), np.zeros(0, np.int64), ("train/00000",))
-    with pytest.raises(ValueError, match="unlabelled images have no fingerprint"):
-        array_fingerprint(part, ("a", "b"))
+    names = [classes[label] for label in labels]
+    assert fingerprint(pixel_hashes(images), names) == expected
+    assert fingerprint(pixel_hashes(images[::-1]), names[::-1]) == expected
+    assert fingerprint(pixel_hashes(images), names[::-1]) != expected
 
 
 # the pickle of a CIFAR-10 batch, opcode by opcode

@@ -81,3 +81,14 @@ def test_bad_input_is_one_line(refused, pred, truth, tmp_path):
     refused("evaluate", pred("x/1.png"), "--truth", truth, *runs, says="row 2 has 1 cells")
     refused("evaluate", pred("x/1.png,cat"), "--truth", truth, "--name", "a/b", *runs, says="name 'a/b'")
     refused("evaluate", tmp_path, "--truth", truth, "--classes", truth, *runs, says="truth.csv")
+
+
+def test_predictions_of_other_images_or_classes_are_refused(call, refused, pred, truth, gratings, tmp_path):
+    runs = ("--runs-dir", tmp_path / "evaluations")
+    refused("evaluate", pred("z.png,cat"), "--truth", truth, *runs, says="names no image of")
+    refused("evaluate", pred("x/1.png,0", "x/2.png,1"), "--truth", truth, *runs, says="--classes")
+    run = call("run_tiny", "--data", gratings, "--runs-dir", tmp_path / "runs", "--jobs", 1).folder
+    other = tmp_path / "other.csv"
+    name = next(path for path in sorted((gratings / "test").rglob("*.*"))).relative_to(gratings / "test")
+    other.write_text(f"filename,label\n{name.as_posix()},cat\nb.png,dog\n")
+    refused("evaluate", run, "--truth", other, *runs, says="knows class")

@@ -17,7 +17,8 @@ PROJECT = SCRIPT.parents[1]
 
 
 def rows(runs: Path, experiment: str) -> list[dict]:
-    with (runs / "results" / f"{experiment}.csv").open(encoding="utf-8", newline="") as file:
+    folder = runs / "lite" if experiment in NETWORK_EXPERIMENTS else runs
+    with (folder / "results" / f"{experiment}.csv").open(encoding="utf-8", newline="") as file:
         return list(csv.DictReader(file))
 
 
@@ -39,7 +40,7 @@ def test_an_experiment_of_each_report_leaves_rows_figures_and_its_page(
     runs = tmp_path / "runs"
     done = reproduced(call, runs, experiment, "--data", small_folder, "--device", "cpu")
     each = NETWORK_EXPERIMENTS[experiment]
-    page = runs / "reports" / f"{each.report.lower()}.md"
+    page = runs / "lite" / "reports" / f"{each.report.lower()}.md"
     assert done.folder == page
     labels = {row["setting"] for row in rows(runs, experiment) if row["status"] == "done"}
     assert labels == {other.label for other in each.settings} and setting in labels
@@ -48,12 +49,25 @@ def test_an_experiment_of_each_report_leaves_rows_figures_and_its_page(
     assert accuracy["report"] == each.report and accuracy["n_test"] == "6"
     text = page.read_text("utf-8")
     assert f"| {setting} |" in text and f"{float(accuracy['measured']):.4f}" in text
-    assert f"{experiment}-" in text and len(list((runs / "reports").glob("*/*-curves.svg"))) == len(labels)
+    assert f"{experiment}-" in text and len(list(page.parent.glob("*/*-curves.svg"))) == len(labels)
     # the second call shows the same and trains nothing
     trained = sorted(runs.iterdir())
     again = reproduced(call, runs, experiment, "--data", small_folder, "--device", "cpu")
     assert sorted(runs.iterdir()) == trained and page.read_text("utf-8") == text
     assert [line for line in again.lines if line.endswith(", 1 epochs")] == []
+
+
+def test_a_look_does_not_stand_for_a_whole_training(call, small_folder, tmp_path, monkeypatch):
+    runs = tmp_path / "runs"
+    where = ("r3-ablation", "--data", small_folder, "--device", "cpu")
+    reproduced(call, runs, *where)
+    trained = []
+    monkeypatch.setattr(
+        "experiments.network_runs.Runner._train",
+        lambda self, experiment, setting, *rest: trained.append(setting),
+    )
+    done = call("reproduce", *where, "--runs-dir", runs)
+    assert done.code == 0 and len(trained) == 4
 
 
 def test_experiments_come_in_the_order_of_the_reports_and_a_page_at_the_end(call, small_folder, tmp_path):
@@ -118,4 +132,4 @@ def test_all_of_it_runs_through(call, tmp_path, monkeypatch, real):
         # a rate of 1.0 may leave no numbers, which is a result
         failed = {row["reason"] for row in rows(runs, name) if row["status"] != "done"}
         assert failed == {reason for reason in failed if reason.startswith(DIVERGED)}, name
-    assert len(list((runs / "reports").glob("*.md"))) == 5
+    assert len(list((runs / "lite" / "reports").glob("*.md"))) == 5

@@ -16,7 +16,7 @@ from experiments.cnn import class_scores
 from experiments.network_data import load_network_data
 from reports import read_run, read_table_run
 
-FEW = ("--epochs", 2, "--batch-size", 5, "--precision", "fp32")
+FEW = ("--epochs", 2, "--batch-size", 5)
 
 
 @pytest.fixture(autouse=True)
@@ -38,9 +38,10 @@ def _in_this_process(request, monkeypatch, tmp_path):
 def train(call, gratings, tmp_path):
     """train(...): lenet_modern on the gratings, two epochs, into runs/."""
 
-    def train(*arguments, model="lenet_modern"):
+    def train(*arguments, model="lenet_modern", precision="fp32"):
+        exact = () if precision is None else ("--precision", precision)
         return call("train_cnn", "--model", model, "--data", gratings, "--runs-dir", tmp_path / "runs", *FEW,
-                    *arguments)  # fmt: skip
+                    *exact, *arguments)  # fmt: skip
 
     return train
 
@@ -223,6 +224,24 @@ def test_a_diverged_training_is_a_row_of_a_sweep_like_any_other(train):
     assert any("diverged in epoch 1" in line for line in called.lines[-3:])
 
 
+def test_means_over_seeds_leave_out_what_diverged_and_say_so(train):
+    called = train("--lr", 1e9, 0.01, "--seed", 0, 1, "--set", "momentum=0.9")
+    assert called.lines[-2] == "(without those that diverged)"
+    assert called.lines[-3].split()[0] == "0.01" and called.lines[-3].split()[-1] == "2"
+    assert called.lines[-4].split()[0] == "lr"
+
+
+def test_the_settings_of_a_sweep_compute_in_one_precision(train, monkeypatch):
+    from experiments import cnn
+
+    measured = iter(["bf16", "fp32", "fp32"])
+    monkeypatch.setattr(cnn, "_measured", lambda *a: next(measured))
+    called = train("--lr", 0.01, 0.02, 0.03, precision=None)
+    _, runs = read_table_run(called.folder)
+    assert {run.result["training"]["precision"] for run in runs.values()} == {"bf16"}
+    assert all(line.split()[-1] == "bf16" for line in called.lines[-4:-1])
+
+
 def test_a_stopped_sweep_goes_on_after_its_finished_runs(train, monkeypatch, tmp_path):
     from experiments import training
 
@@ -308,6 +327,11 @@ def test_a_network_is_described_and_drawn(call, tmp_path):
         (("--dataset", "mnist"), "exclude each other"),
         (("--course-split",), "--course-split"),
         (("--diagram", "x.svg"), "--describe"),
+        (("--batch-size", 5, 19), "larger than the 18 images to fit: give --batch-size 18 or less"),
+        (("--set", "patience=1"), "fit_all leaves no images"),
+        (("--set", "resolutions=20:1"), "cannot take images of 20x20"),
+        (("--classes", "names.txt"), "--classes"),
+        (("--tensorboard", "--set", "size_limit=1"), "over the limit"),
         (("--runs-dir", "/dev/null/runs"), "/dev/null"),
     ],
     ids=str,
@@ -319,6 +343,22 @@ def test_bad_input_is_one_line_and_leaves_nothing(wrong, monkeypatch, arguments,
 
 def test_an_option_the_network_has_not_is_refused(wrong):
     wrong("--set", "batch_norm=true", model="tiny50k", says="no option 'batch_norm'")
+
+
+@pytest.mark.parametrize(
+    "place", ["deep.training.Trainer._one_step", "experiments.cnn.class_scores", "experiments.cnn._measured"]
+)
+def test_a_full_gpu_says_which_batch_to_try(train, monkeypatch, place):
+    def full(*args, **kwargs):
+        raise torch.cuda.OutOfMemoryError("CUDA out of memory")
+
+    monkeypatch.setattr(place, full)
+    called = train("--batch-size", 6, precision=None)
+    assert called.code == 2 and called.err == "error: out of memory on the GPU: try --batch-size 3\n"
+
+
+def test_a_list_draws_nothing(refused):
+    refused("train_cnn", "--list", "--diagram", "x.svg", says="--describe NAME")
 
 
 def test_no_model_is_refused(refused):
@@ -351,6 +391,41 @@ def test_lite_on_the_course_layout(call, tmp_path):
                   "--batch-size", 5)  # fmt: skip
     assert called.result["n_test"] == 10 and called.result["classes"] == [str(i) for i in range(10)]
     assert called.result["config"]["recipe"]["name"] == "r1-no-batch-norm"
+
+
+def test_leaks_and_unreadable_files_stand_in_the_result(call, gratings, tmp_path):
+    root = shutil.copytree(gratings, tmp_path / "own")
+    first, broken = sorted((root / "train").rglob("*.*"))[:2]
+    shutil.copy(first, root / "test" / first.parent.name / f"copy{first.suffix}")
+    broken.write_bytes(b"broken")
+    command = ("train_cnn", "--model", "lenet_modern", "--data", root, "--runs-dir", tmp_path / "runs", *FEW)
+    assert "--skip-unreadable" in call(*command).err
+    result = call(*command, "--skip-unreadable").result
+    name = first.relative_to(root / "train").as_posix()
+    assert result["leaks"]["train_test"] == [[name, f"{first.parent.name}/copy{first.suffix}"]]
+    assert result["skipped"] == [broken.relative_to(root).as_posix()] and result["n_train"] == 17
+    states = {row["code"]: row["state"] for row in result["diagnoses"]}
+    assert states["SB001"] == "issue" and states["SB010"] != "not applicable"
+
+
+def test_a_drawn_split_follows_the_seed(call, gratings, tmp_path):
+    whole = gratings / "train"
+
+    def split(*arguments) -> str:
+        called = call("train_cnn", "--model", "lenet_modern", "--data", whole, *FEW, "--precision", "fp32",
+                      "--runs-dir", tmp_path / "runs", *arguments)  # fmt: skip
+        return called.result["data"]["test_fingerprint"]
+
+    assert split("--seed", 5) == split("--set", "seed=5") != split("--seed", 6)
+
+
+def test_classifying_is_timed_apart_from_training(train):
+    result = train().result
+    timings = result["timings"]
+    assert timings["classification"] > 0
+    assert abs(timings["total"] - timings["training"] - timings["classification"]) < 2e-3
+    assert abs(timings["ms_per_image"] - 1000 * timings["classification"] / result["n_test"]) < 0.1
+    assert result["config"]["processes"] == 1
 
 
 def test_lite_on_the_synthetic_scenes(call):
