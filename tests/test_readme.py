@@ -107,7 +107,7 @@ def test_predictions_are_scored(workplace, capsys):
 def test_a_report_is_reproduced_for_a_look(workplace, capsys):
     (command,) = [c for c in COMMANDS if c.endswith("reproduce.py r4")]
     assert run(f"{command} --data photos --lite --runs-dir runs") == 0
-    assert Path("runs/reports/r4.md").is_file()
+    assert Path("runs/lite/reports/r4.md").is_file()
 
 
 def test_every_script_is_shown_in_readme_or_contributing():
