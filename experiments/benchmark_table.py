@@ -19,6 +19,14 @@ HEADER = (
 PATH = PROJECT / "results" / "benchmarks.csv"
 
 
+def read_benchmarks(path: Path = PATH) -> list[dict[str, str]]:
+    """The rows; the last one of a claim counts, in the order of first appearance."""
+    if not path.is_file():
+        return []
+    with path.open(encoding="utf-8", newline="") as file:
+        return list({row["claim"]: row for row in csv.DictReader(file)}.values())
+
+
 def write_benchmark(
     *,
     claim: str,

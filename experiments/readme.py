@@ -4,6 +4,7 @@ import re
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
+from experiments.benchmark_table import read_benchmarks
 from experiments.tables import KS, Row, read_rows
 from scenes.dataset import committed_fingerprint
 
@@ -32,7 +33,7 @@ class Results:
     """The rows that count, found by experiment, setting and metric, for one committed data set."""
 
     def __init__(self, folder: Path, dataset: str = "scene15"):
-        self._folder, self._fingerprint = folder, committed_fingerprint(dataset)["test"]
+        self.folder, self._fingerprint = folder, committed_fingerprint(dataset)["test"]
 
     def row(self, experiment: str, setting: str, metric: str = "accuracy") -> Row:
         """The last row with this setting and metric."""
@@ -43,14 +44,14 @@ class Results:
 
     def last(self, experiment: str, setting: str) -> Row | None:
         """The last finished accuracy of a setting, on any images."""
-        rows = read_rows(self._folder / f"{experiment}.csv")
+        rows = read_rows(self.folder / f"{experiment}.csv")
         wanted = (setting, "accuracy", "done")
         found = [row for row in rows if (row.setting, row.metric, row.status) == wanted]
         return found[-1] if found else None
 
     def rows(self, experiment: str) -> list[Row]:
         """All rows of an experiment on the images of the data set, whatever they were called."""
-        rows = read_rows(self._folder / f"{experiment}.csv")
+        rows = read_rows(self.folder / f"{experiment}.csv")
         return [row for row in rows if row.fingerprint == self._fingerprint]
 
     def settings(self, experiment: str, metric: str = "accuracy") -> list[str]:
@@ -136,6 +137,16 @@ def _networks(results: Results) -> list[list[str]]:
     return lines
 
 
+def _benchmarks(results: Results) -> list[list[str]]:
+    lines = [["claim", "work", "ours, s", "peer, s", "ratio", "range", "hardware"]]
+    for row in read_benchmarks(results.folder / "benchmarks.csv"):
+        lines.append([
+            row["claim"], row["work"], row["ours_seconds"], row["peer_seconds"], row["ratio"],
+            f"{row['ratio_min']} to {row['ratio_max']}", f"{row['hardware']}, {row['threads']} threads",
+        ])  # fmt: skip
+    return lines
+
+
 TABLES: dict[str, Callable[[Results], list[list[str]]]] = {
     "summary": _summary,
     "k": _over_k,
@@ -144,6 +155,7 @@ TABLES: dict[str, Callable[[Results], list[list[str]]]] = {
     "norms": _norms,
     "errors": _errors,
     "networks": _networks,
+    "benchmarks": _benchmarks,
 }
 
 

@@ -2,7 +2,7 @@
 
 import csv
 
-from experiments.benchmark_table import HEADER, PATH, write_benchmark
+from experiments.benchmark_table import HEADER, PATH, read_benchmarks, write_benchmark
 
 
 def write(path, ratios=(0.5, 0.3, 0.4)):
@@ -25,6 +25,7 @@ def test_rows_are_appended_under_one_header(tmp_path):
     assert first["ours_seconds"] == "1.23" and first["command"] == "python benchmarks/x.py --n 3"
     assert first["work"] == "100 images, 3 runs" and first["versions"].startswith("numpy ")
     assert second["ratio"] == "1.000" and second["status"] == "done"
+    assert read_benchmarks(path) == [second] and read_benchmarks(tmp_path / "none.csv") == []
 
 
 def test_the_committed_table_has_this_header():
