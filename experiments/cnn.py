@@ -173,6 +173,8 @@ def train_job(
         Out of memory on the GPU, with the batch size to try; settings the images or the network cannot have.
     """
     recipe, data, input_size = job.recipe, job.data, job.input_size
+    if job.options.get("pretrained"):
+        recipe = recipe.changed(initialization="default")  # which leaves weights as they are
     network = _untrained(job)
     check_size(job.model, file_bytes(network), recipe.size_limit)
     counts = complexity(network, input_size)

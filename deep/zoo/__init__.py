@@ -15,7 +15,7 @@ from torch import nn
 
 from deep.zoo import alexnet, cifar, densenet, googlenet, lenet, mnist, resnet, small, vgg
 from deep.zoo._network import Network
-from deep.zoo._pretrained import load_pretrained
+from deep.zoo._pretrained import copy_matching, trained_weights
 from deep.zoo._shapes import output_shape
 
 __all__ = ["MODELS", "Network", "build_model"]
@@ -52,8 +52,9 @@ def build_model(
         Size of the images; the network's own if not given. Linear layers behind the convolutions get the
         width that this size needs, so counts change with it in networks that do not pool globally.
     pretrained : bool, default=False
-        Start from torchvision's ImageNet weights, taken from torch's cache (``resnet18_plain`` and
-        ``densenet121`` only); nothing is downloaded.
+        Start from the weights in ``weights/NAME.safetensors`` and the options they were trained with, where
+        the project has some. Its ten outputs are CIFAR-10's classes in the order of their sorted names;
+        with another `num_classes` the last layer is fresh.
     **options
         What the network's row lists: ``MODELS[name].options`` with their defaults. ``dropout`` (a rate in
         [0, 1)) is known to all: it replaces the network's own rate everywhere, and in one without dropout
@@ -63,10 +64,8 @@ def build_model(
     Raises
     ------
     ValueError
-        Unknown name or option, a value out of range, a size the network cannot take, or `pretrained` for
-        a network without published weights.
-    FileNotFoundError
-        `pretrained`, and the weights are not on this machine.
+        Unknown name or option, a value out of range, a size the network cannot take, `pretrained` for a
+        network without trained weights or with options of another shape.
 
     Examples
     --------
@@ -78,15 +77,16 @@ def build_model(
     shape = _image_shape(row, in_channels, input_size)
     if num_classes < 1:
         raise ValueError(f"num_classes is {num_classes}: give at least 1")
-    if pretrained and not row.pretrained:
-        known = ", ".join(key for key, other in MODELS.items() if other.pretrained)
-        raise ValueError(f"{name} has no published weights: only {known} can be pretrained")
+    stored: dict = {}
+    if pretrained:
+        stored, trained_with = trained_weights(name)
+        options = {**trained_with, **options}
     settings = {"num_classes": num_classes, **row.settings, **_options(row, options)}
     if shape[1:] != row.input_size[1:]:
         _check_size(row, shape, settings)
     model = row.build(input_size=shape, **settings)
     if pretrained:
-        load_pretrained(name, model)
+        copy_matching(model, stored, may_differ=("head",))
     return model
 
 

@@ -25,8 +25,6 @@ class Network:
         What makes this variant different from its family; not for the caller to change.
     options : mapping
         What the caller may change, with the defaults. ``dropout=None`` means the network's own rate.
-    pretrained : bool
-        Whether torchvision publishes weights for it.
     """
 
     name: str
@@ -35,4 +33,3 @@ class Network:
     build: Callable[..., nn.Module]
     settings: Mapping[str, object] = field(default_factory=dict)
     options: Mapping[str, object] = field(default_factory=lambda: {"dropout": None})
-    pretrained: bool = False

@@ -1,52 +1,33 @@
-"""torchvision's published weights, where they already lie in torch's cache. Nothing is downloaded."""
+"""The weights that come with the project: ``weights/NAME.safetensors``."""
 
 from __future__ import annotations
 
-import hashlib
-import re
 from pathlib import Path
 
 import torch
 from torch import nn
 
-# How the file of densenet121 names its layers, and how the class does: norm.1 and norm1.
-_OLD_DENSENET = re.compile(r"(denselayer\d+\.(?:norm|conv))\.([12]\.)")
+WEIGHTS = Path(__file__).resolve().parents[2] / "weights"
 
 
-def load_pretrained(name: str, model: nn.Module) -> None:
-    """Copy torchvision's weights for ImageNet into a network of the zoo, wherever the shapes agree.
-
-    The first convolution stays as it is where the network's own differs from torchvision's, and the last
-    linear layer where the number of classes does.
-
-    Parameters
-    ----------
-    name : {"resnet18_plain", "densenet121"}
-    model : nn.Module
+def trained_weights(name: str) -> tuple[dict[str, torch.Tensor], dict]:
+    """The tensors of a network's file in `WEIGHTS`, float32, and the options it was built with.
 
     Raises
     ------
-    FileNotFoundError
-        The weights are not in the cache; the message says where to get them and where to put them.
     ValueError
-        The file's SHA-256 is not the one in its name, or a layer other than first and last has no weights
-        in it.
+        No such file; what `deep.weights.load_saved` refuses.
     """
-    # Imported here: every other network can be built without torchvision.
-    from deep._torchvision import models
+    from deep.weights import load_saved  # which imports this package
 
-    enum = {"resnet18_plain": "ResNet18_Weights", "densenet121": "DenseNet121_Weights"}[name]
-    url = getattr(models, enum).DEFAULT.url
-    path = Path(torch.hub.get_dir(), "checkpoints", url.rsplit("/", 1)[1])
+    path = WEIGHTS / f"{name}.safetensors"
     if not path.is_file():
-        raise FileNotFoundError(f"weights of {name} are not on this machine: put {url} at {path}")
-    with path.open("rb") as file:
-        digest = hashlib.file_digest(file, "sha256").hexdigest()
-    if not digest.startswith(path.stem.rsplit("-", 1)[1]):
-        raise ValueError(f"{path} is damaged (SHA-256 {digest}): fetch {url} again")
-    stored = torch.load(path, map_location="cpu", weights_only=True)
-    stored = {_OLD_DENSENET.sub(r"\1\2", key): value for key, value in stored.items()}
-    copy_matching(model, stored, may_differ=("conv1", "features.conv0", "fc", "classifier"))
+        there = ", ".join(sorted(found.stem for found in WEIGHTS.glob("*.safetensors"))) or "none"
+        raise ValueError(f"{name} has no trained weights in {WEIGHTS}: there are {there}")
+    saved = load_saved(path)
+    if saved.name != name:
+        raise ValueError(f"{path} holds {saved.name}, not {name}: fetch the project again")
+    return saved.network.state_dict(), saved.options
 
 
 def copy_matching(
@@ -61,11 +42,8 @@ def copy_matching(
     """
     own = model.state_dict()
     kept = [key for key in own if key not in stored or stored[key].shape != own[key].shape]
-    # Old files do not count batches; the count is not used at momentum 0.1.
-    kept = [key for key in kept if not key.endswith("num_batches_tracked")]
     wrong = [key for key in kept if key.rsplit(".", 1)[0] not in may_differ]
     if wrong:
         raise ValueError(f"weights do not fit the network: {wrong[0]} is missing or has another shape")
-    fitting = {key: value for key, value in stored.items() if key in own and key not in kept}
-    model.load_state_dict(fitting, strict=False)
+    model.load_state_dict({**own, **{key: stored[key] for key in own if key not in kept}})
     return kept

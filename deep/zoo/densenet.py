@@ -81,5 +81,5 @@ def densenet121(*, num_classes: int, input_size: tuple[int, int, int], dropout: 
 
 NETWORKS = [
     Network(name="densenet", place="R1 3.7", input_size=(3, 32, 32), build=densenet),
-    Network(name="densenet121", place="R1 3.7", input_size=(3, 32, 32), build=densenet121, pretrained=True),
+    Network(name="densenet121", place="R1 3.7", input_size=(3, 32, 32), build=densenet121),
 ]

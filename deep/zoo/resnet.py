@@ -60,7 +60,5 @@ NETWORKS = [
         build=resnet18,
         options={"dropout": None, "padding": 3},
     ),
-    Network(
-        name="resnet18_plain", place="R1 3.7", input_size=(3, 32, 32), build=resnet18_plain, pretrained=True
-    ),
+    Network(name="resnet18_plain", place="R1 3.7", input_size=(3, 32, 32), build=resnet18_plain),
 ]

@@ -1,16 +1,13 @@
 """The zoo: every count, options that change none, input sizes, real images through each family."""
 
-import hashlib
-from types import SimpleNamespace
-
 import pytest
 import torch
 from torch import nn
 
 from deep import MODELS, build_model
-from deep._torchvision import models
 from deep.complexity import complexity, count_parameters, file_bytes, layer_table
-from deep.zoo import image_shape
+from deep.weights import SavedModel, save_model
+from deep.zoo import _pretrained, image_shape
 from deep.zoo._pretrained import copy_matching
 from deep.zoo._shapes import meta_copy, output_shape
 from deep.zoo.small import WhiteningConv2d
@@ -279,7 +276,7 @@ def test_norms_have_the_reports_constants():
         ("mynet", {"input_size": (32,)}, "no image size"),
         ("mynet", {"input_size": "32"}, "no image size"),
         ("mynet", {"input_size": (1, 32, 32), "in_channels": 3}, "make them agree"),
-        ("vgg16", {"pretrained": True}, "only resnet18_plain, densenet121 can be pretrained"),
+        ("vgg16", {"pretrained": True}, "vgg16 has no trained weights"),
         ("fastnet", {"width": "slim"}, "choose from standard, wide"),
     ],
 )
@@ -547,31 +544,47 @@ def test_images_that_cannot_whiten_are_refused(shape):
 # ------------------------------------------------------------------------------------------ published weights
 
 
-def test_published_weights_are_not_downloaded(tmp_path, monkeypatch):
-    monkeypatch.setattr(torch.hub, "get_dir", lambda: str(tmp_path))
-    with pytest.raises(FileNotFoundError, match="put https://.*resnet18-.*pth at"):
-        build_model("resnet18_plain", pretrained=True)
-    with pytest.raises(FileNotFoundError, match="densenet121"):
-        build_model("densenet121", pretrained=True)
+@pytest.fixture
+def weights(tmp_path, monkeypatch):
+    """weights(name, **options): a file of that network's random weights as if it came with the project."""
+    monkeypatch.setattr(_pretrained, "WEIGHTS", tmp_path)
+
+    def write(name: str, classes=tuple("abcdefghij"), **options) -> nn.Module:
+        torch.manual_seed(5)
+        network = build_model(name, num_classes=len(classes), **options).eval()
+        saved = SavedModel(network, name, options, classes, (3, 32, 32), (0.5,) * 3, (0.2,) * 3, "squash", {})
+        save_model(tmp_path / f"{name}.safetensors", saved, half=True)
+        return network
+
+    return write
 
 
-def test_published_weights_are_taken_from_the_cache(tmp_path, monkeypatch):
-    state = {f"{key}": value for key, value in models.resnet18().state_dict().items()}
-    (tmp_path / "checkpoints").mkdir()
-    torch.save(state, tmp_path / "weights")
-    digest = hashlib.sha256((tmp_path / "weights").read_bytes()).hexdigest()
-    path = tmp_path / "checkpoints" / f"resnet18-{digest[:8]}.pth"
-    (tmp_path / "weights").rename(path)
-    entry = SimpleNamespace(DEFAULT=SimpleNamespace(url=f"https://somewhere/{path.name}"))
-    monkeypatch.setattr(models, "ResNet18_Weights", entry)
-    monkeypatch.setattr(torch.hub, "get_dir", lambda: str(tmp_path))
-    model = build_model("resnet18_plain", pretrained=True, num_classes=5)
-    own = model.state_dict()
-    assert all(torch.equal(own[key], value) for key, value in state.items() if not key.startswith("fc."))
-    assert own["fc.weight"].shape == (5, 512)
-    path.write_bytes(path.read_bytes() + b"x")
-    with pytest.raises(ValueError, match="damaged"):
-        build_model("resnet18_plain", pretrained=True)
+def test_trained_weights_are_loaded_with_the_options_they_were_trained_with(weights):
+    stored = weights("fastnet", width="wide").state_dict()
+    found = build_model("fastnet", pretrained=True).state_dict()
+    assert set(found) == set(stored)
+    assert all(torch.equal(found[key], stored[key].half().float()) for key in stored if "num_b" not in key)
+    assert build_model("fastnet", pretrained=True).training
+
+
+def test_with_other_classes_the_last_layer_is_fresh(weights):
+    stored = weights("tiny50k").state_dict()
+    found = build_model("tiny50k", num_classes=3, pretrained=True).state_dict()
+    assert found["head.weight"].shape == (3, 32)
+    assert torch.equal(found["whiten.weight"], stored["whiten.weight"].half().float())
+
+
+def test_weights_that_do_not_fit_or_are_not_there_are_refused(weights, tmp_path):
+    with pytest.raises(ValueError, match="mynet has no trained weights in .*: there are none"):
+        build_model("mynet", pretrained=True)
+    weights("fastnet", width="wide")
+    with pytest.raises(ValueError, match="do not fit the network"):
+        build_model("fastnet", pretrained=True, width="standard")
+    with pytest.raises(ValueError, match="do not fit the network"):
+        build_model("fastnet", pretrained=True, in_channels=1)
+    (tmp_path / "fastnet.safetensors").rename(tmp_path / "tiny50k.safetensors")
+    with pytest.raises(ValueError, match="holds fastnet, not tiny50k"):
+        build_model("tiny50k", pretrained=True)
 
 
 def test_weights_of_another_network_are_refused():
