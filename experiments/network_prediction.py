@@ -10,9 +10,9 @@ from joblib import Parallel, delayed
 
 from deep.data import Images, at_stored_size
 from deep.weights import SavedModel, load_saved
+from experiments.answers import SHOWN_CLASSES, Answer, check_any_left, skip_or_raise
 from experiments.cnn import class_scores, pick_device
 from experiments.network_data import read_picture
-from experiments.prediction import SHOWN_CLASSES, Answer, check_any_left, skip_or_raise
 from scenes.dataset import progress
 from scenes.reading import UnreadableImage
 

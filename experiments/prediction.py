@@ -4,9 +4,8 @@ import csv
 import glob
 import io
 import json
-import sys
 from collections import Counter
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Protocol
@@ -14,13 +13,12 @@ from typing import Protocol
 import numpy as np
 
 from classifiers import KNNClassifier
+from experiments.answers import SHOWN_CLASSES, Answer, check_any_left, skip_or_raise
 from experiments.data import PROJECT
 from features import BagOfWords, TinyImage, Vocabulary
 from reports.run import named_runs
 from scenes.files import atomic_path, read_npz
 from scenes.reading import SUFFIXES, UnreadableImage, read_pixels
-
-SHOWN_CLASSES = 3
 
 # Trained models that come with the project.
 WEIGHTS = PROJECT / "weights"
@@ -33,14 +31,6 @@ _PICKLES = (".pt", ".pth", ".ckpt", ".pkl", ".pickle")
 # What of a run's configuration its vectors depend on.
 TINY_OPTIONS = ("size", "resample", "norm", "zero_mean", "crop", "max_side", "resize")
 BAG_OPTIONS = ("step", "bin_size", "window", "dtype", "norm", "backend", "max_side", "resize")
-
-
-@dataclass(frozen=True)
-class Answer:
-    """One image: its name, and class names with share of the vote or probability, best first."""
-
-    filename: str
-    ranked: tuple[tuple[str, float], ...]
 
 
 class Model(Protocol):
@@ -87,20 +77,6 @@ class ClassicalModel:
         closeness = {int(label): -rank for rank, label in reversed(list(enumerate(labels)))}
         order = sorted(closeness, key=lambda c: (c == elected, shares[c], closeness[c]), reverse=True)
         return tuple((str(self.classifier.classes_[c]), float(shares[c])) for c in order[:SHOWN_CLASSES])
-
-
-def skip_or_raise(error: UnreadableImage, skip_unreadable: bool) -> None:
-    """Say that an image is left out, or raise the error again."""
-    if not skip_unreadable:
-        raise error
-    # without the advice at its end, which was followed
-    print(f"skipped: {str(error).rsplit(': ', 1)[0]}", file=sys.stderr)
-
-
-def check_any_left(readable: Collection) -> None:
-    """ValueError where every image was left out."""
-    if not readable:
-        raise ValueError("no readable image left: give others")
 
 
 def find_model(model: str | Path) -> Path:

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 
 import torch
+from safetensors import safe_open
 from torch import nn
 
 WEIGHTS = Path(__file__).resolve().parents[2] / "weights"
@@ -16,18 +18,19 @@ def trained_weights(name: str) -> tuple[dict[str, torch.Tensor], dict]:
     Raises
     ------
     ValueError
-        No such file; what `deep.weights.load_saved` refuses.
+        No such file, or one of another network.
     """
-    from deep.weights import load_saved  # which imports this package
-
     path = WEIGHTS / f"{name}.safetensors"
     if not path.is_file():
         there = ", ".join(sorted(found.stem for found in WEIGHTS.glob("*.safetensors"))) or "none"
         raise ValueError(f"{name} has no trained weights in {WEIGHTS}: there are {there}")
-    saved = load_saved(path)
-    if saved.name != name:
-        raise ValueError(f"{path} holds {saved.name}, not {name}: fetch the project again")
-    return saved.network.state_dict(), saved.options
+    with safe_open(path, "pt") as file:
+        found = {key: json.loads(text) for key, text in file.metadata().items()}
+        tensors = {key: file.get_tensor(key) for key in sorted(file.keys())}
+    if found["model"] != name:
+        raise ValueError(f"{path} holds {found['model']}, not {name}: fetch the project again")
+    floating = {key: value.float() for key, value in tensors.items() if value.is_floating_point()}
+    return {**tensors, **floating}, found["options"]
 
 
 def copy_matching(
