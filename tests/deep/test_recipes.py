@@ -48,7 +48,7 @@ def test_the_reports_own_settings():
         ("lr=0.2", "lr", 0.2),
         ("batch_size=7", "batch_size", 7),
         ("optimizer=adamw", "optimizer", "adamw"),
-        ("fit_all=true", "fit_all", True),
+        ("heldout_curve=true", "heldout_curve", True),
         ("nesterov=False", "nesterov", False),
         ("dropout=0.3", "dropout", 0.3),
         ("dropout=none", "dropout", None),
