@@ -24,7 +24,7 @@ from experiments.network_data import (
     load_network_data,
     set_of,
 )
-from experiments.network_tables import NETWORK_EXPERIMENTS, Experiment, Setting, figure_name
+from experiments.network_tables import NETWORK_EXPERIMENTS, ONE_VIEW, Experiment, Setting, figure_name
 from experiments.tables import DIVERGED, Ledger, Measured, Row
 from reports import environment, read_run
 from reports.panels import panels_figure
@@ -225,6 +225,7 @@ def measured(setting: Setting, job: Job, result: Result) -> Iterator[Measured]:
     counts = complexity(network, size)
     figures = {
         "accuracy": result.accuracy,
+        ONE_VIEW: read_run(result.folder).result.get("plain_accuracy"),
         "train accuracy": kept["train_accuracy"],
         "select accuracy": kept["select_accuracy"],
         "train loss": kept["train_loss"],

@@ -34,6 +34,14 @@ R4_PANELS: Panels = (
     (("train", "loss"), ("heldout", "loss")),
 )
 R5_PANELS: Panels = ((("train", "loss"),), (("train", "accuracy"),))
+OWN_PANELS: Panels = R5_PANELS
+
+# The accuracy without the test-time views of a recipe that has some.
+ONE_VIEW = "accuracy, one view"
+
+# Phases of fastnet's recipe beside its own: (pixels, epochs, share of the images).
+FAST_PHASES = ((20, 2, 1.0), (24, 2, 0.8), (28, 1, 0.7), (32, 3.5, 0.65))
+WIDE_PHASES = ((20, 3, 1.0), (24, 3, 0.85), (28, 2, 0.7), (32, 5, 0.6))
 
 
 @dataclass(frozen=True)
@@ -300,11 +308,33 @@ def _r5_experiments() -> tuple[Experiment, ...]:
     )  # fmt: skip
 
 
+OWN = "own"  # in place of a report
+
+
+def _own_experiments() -> tuple[Experiment, ...]:
+    metrics = ("accuracy", ONE_VIEW, "train accuracy", "training seconds", "parameters", "MB")
+    settled = {"fit_all": True}  # the recipes are: nothing is chosen any more
+    fastnets = (
+        Setting("fastnet", "fastnet", "fastnet", settled, seeds=SEEDS),
+        Setting("fastnet, a fifth of the time", "fastnet", "fastnet",
+                {**settled, "resolutions": FAST_PHASES}, seeds=SEEDS),
+        Setting("fastnet, wide", "fastnet", "fastnet", {**settled, "resolutions": WIDE_PHASES},
+                {"width": "wide"}, seeds=SEEDS),
+    )  # fmt: skip
+    tiny = (Setting("tiny50k", "tiny50k", "tiny50k", settled, seeds=SEEDS),)
+    return (
+        Experiment("own-fastnet", OWN, "fastnet: accuracy over time", "cifar10", fastnets, metrics,
+                   OWN_PANELS),
+        Experiment("own-tiny50k", OWN, "tiny50k: the most below 50,000 parameters", "cifar10", tiny, metrics,
+                   OWN_PANELS),
+    )  # fmt: skip
+
+
 NETWORK_EXPERIMENTS: dict[str, Experiment] = {
     row.name: row
     for row in (
         _r1_final(), _r1_table(), *_r2_experiments(), *_r3_experiments(), *_r4_experiments(),
-        *_r5_experiments(),
+        *_r5_experiments(), *_own_experiments(),
     )
 }  # fmt: skip
 
@@ -317,7 +347,7 @@ GROUPS: dict[str, tuple[str, ...]] = {
     "r1-cnn": ("r1-cnn-final", "r1-cnn-table"),
     **{
         report.lower(): tuple(row.name for row in NETWORK_EXPERIMENTS.values() if row.report == report)
-        for report in ("R2", "R3", "R4", "R5")
+        for report in ("R2", "R3", "R4", "R5", OWN)
     },
 }
 GROUPS["all"] = tuple(name for names in GROUPS.values() for name in names)

@@ -1,6 +1,7 @@
 """Predictions in, what people look at out: figures, run folders, pictures, diagnoses."""
 
 from reports import _quiet_matplotlib  # noqa: F401 - comes before the files that draw
+from reports.comparison import Comparison, compare
 from reports.diagnoses import Facts, diagnose
 from reports.environment import environment, peak_memory_bytes  # hides the file of the same name
 from reports.figures import confusion_figure, confusion_pair_figure
@@ -24,6 +25,7 @@ __all__ = [
     "INDOOR",
     "SCENE15_ORDER",
     "SCENE15_SHORT",
+    "Comparison",
     "Facts",
     "Run",
     "RunRecord",
@@ -31,6 +33,7 @@ __all__ = [
     "block_error_share",
     "build_result",
     "column_concentration",
+    "compare",
     "confusion_figure",
     "confusion_matrix",
     "confusion_pair_figure",

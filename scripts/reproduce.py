@@ -1,12 +1,12 @@
 """Run the reports' experiments and put what they reported beside what comes out here.
 
-Names are experiments or groups of them (r1-tiny, r1-bow, r1-cnn, r2, r3, r4, r5, all); `pages` writes the
-pages of all reports from the rows there are. Rows go to results/<experiment>.csv and a page for each report
-with networks to docs/reports/; what has its rows there for the same images is shown and not run again,
-unless --fresh. A training that was stopped goes on. --lite is a look at the whole in minutes, written below
---runs-dir (networks in lite/ there): bags and tiny images of a few images a class; networks for one epoch,
-on 4 images a class (2 where they are larger than 64 pixels) in batches of 8, in float32, their weights not
-kept. What is measured on other images than the reports' (--data, --dataset synthetic) is written below
+Names are experiments or groups of them (r1-tiny, r1-bow, r1-cnn, r2, r3, r4, r5, own, all); `pages` writes
+the pages of all reports from the rows there are. Rows go to results/<experiment>.csv and a page for each
+report with networks to docs/reports/; what has its rows there for the same images is shown and not run
+again, unless --fresh. A training that was stopped goes on. --lite is a look at the whole in minutes, written
+below --runs-dir (networks in lite/ there): bags and tiny images of a few images a class; networks for one
+epoch, on 4 images a class (2 where they are larger than 64 pixels) in batches of 8, in float32, their weights
+not kept. What is measured on other images than the reports' (--data, --dataset synthetic) is written below
 --runs-dir too.
 """
 

@@ -56,7 +56,7 @@ def test_labels_and_file_names_are_unique_in_an_experiment():
 def test_groups_hold_known_experiments_and_all_holds_each_once():
     for names in GROUPS.values():
         assert set(names) <= {*EXPERIMENTS, *NETWORK_EXPERIMENTS}
-    assert list(GROUPS) == ["r1-tiny", "r1-bow", "r1-cnn", "r2", "r3", "r4", "r5", "all"]
+    assert list(GROUPS) == ["r1-tiny", "r1-bow", "r1-cnn", "r2", "r3", "r4", "r5", "own", "all"]
     assert expanded(["all"]) == [*EXPERIMENTS, *NETWORK_EXPERIMENTS]
     assert expanded(["r4", "r4-digits", "r1-tiny"]) == [
         "r1-tiny-k", "r1-tiny-norms", "r1-tiny-tune", "r4-digits", "r4-merged", "r4-options",
@@ -111,6 +111,14 @@ def test_r3_figures_are_those_of_its_table():
     }
     left_out = [dict(s.options) for s in NETWORK_EXPERIMENTS["r3-ablation"].settings]
     assert left_out == [{}, {"dropout": 0.0}, {"skips": False}, {"dropout": 0.0, "skips": False}]
+
+
+def test_the_projects_own_networks_have_three_seeds_and_fit_on_all_their_images():
+    from experiments.network_runs import chosen_recipe
+
+    for name in ("own-fastnet", "own-tiny50k"):
+        for each in NETWORK_EXPERIMENTS[name].settings:
+            assert each.seeds == (0, 1, 2) and chosen_recipe(each).fit_all and not each.reported
 
 
 def test_r4_reports_no_figure_and_r5_those_of_its_variants():

@@ -90,7 +90,9 @@ def test_without_any_set_networks_take_synthetic_images_and_leave_results_alone(
 
 def test_pages_alone_are_written_from_what_there_is(call, tmp_path):
     done = reproduced(call, tmp_path / "runs", "pages")
-    assert [Path(line).name for line in done.lines] == ["r1.md", "r2.md", "r3.md", "r4.md", "r5.md"]
+    assert [Path(line).name for line in done.lines] == [
+        f"{page}.md" for page in ("r1", "r2", "r3", "r4", "r5", "own")
+    ]
 
 
 def test_an_unknown_experiment_is_refused_with_all_names(call):
@@ -132,4 +134,4 @@ def test_all_of_it_runs_through(call, tmp_path, monkeypatch, real):
         # a rate of 1.0 may leave no numbers, which is a result
         failed = {row["reason"] for row in rows(runs, name) if row["status"] != "done"}
         assert failed == {reason for reason in failed if reason.startswith(DIVERGED)}, name
-    assert len(list((runs / "lite" / "reports").glob("*.md"))) == 5
+    assert len(list((runs / "lite" / "reports").glob("*.md"))) == 6
