@@ -15,9 +15,13 @@ from experiments.expected import expected_lines, expected_range, known_set
 from experiments.store import Making, encode, find_vocabulary, keep_vocabulary
 from features import BagOfWords, TinyImage, Vocabulary, histograms
 from features.vocabulary import resize_rule, vocabulary_identity
-from reports import Facts, RunRecord, confusion_matrix, diagnose
+from reports import Facts, Neighbour, RunRecord, Shown, confusion_matrix, diagnose
 from reports.environment import environment
 from scenes.dataset import SceneDataset, fingerprint
+from scenes.reading import read_pixels
+
+# Nearest training images that a page shows of a mistake.
+SHOWN_NEIGHBOURS = 5
 
 # What of a bag of words its vocabulary depends on.
 VOCABULARY_SETTINGS = (
@@ -112,7 +116,10 @@ def classify(
     """The record of each k: neighbours are found once, for the largest."""
     started = time.perf_counter()
     knn = KNNClassifier(max(voting.k), metric=voting.metric, p=voting.p, tie=voting.tie, n_jobs=n_jobs)
-    neighbours = knn.fit(encoded.train, dataset.train.labels).kneighbors(encoded.test)[1]
+    n_neighbours = max(*voting.k, min(SHOWN_NEIGHBOURS, len(dataset.train)))
+    distances, neighbours = knn.fit(encoded.train, dataset.train.labels).kneighbors(
+        encoded.test, n_neighbours
+    )
     seconds = time.perf_counter() - started
     for k in voting.k:
         if k < 1:
@@ -141,7 +148,24 @@ def classify(
             model_arrays=_model_arrays(dataset, encoded, config, name),
             expected=expected_lines(dataset, tiny_accuracy),
             extra={"enlarged": list(encoded.enlarged)},
+            shown=_shown(dataset, predicted, distances, neighbours),
         )
+
+
+def _shown(
+    dataset: SceneDataset, predicted: Sequence[str], distances: np.ndarray, neighbours: np.ndarray
+) -> Shown:
+    """The pictures of a set, and for mistakes the nearest training images that were looked at."""
+    train, test = (dict(zip(part.names, part.paths, strict=True)) for part in (dataset.train, dataset.test))
+    wrong = [i for i, label in enumerate(dataset.test.labels) if predicted[i] != label]
+    nearest = {
+        dataset.test.names[i]: [
+            Neighbour(dataset.train.names[j], dataset.train.labels[j], float(distances[i, place]))
+            for place, j in enumerate(neighbours[i, :SHOWN_NEIGHBOURS])
+        ]
+        for i in wrong
+    }
+    return Shown(lambda name: read_pixels(test[name]), lambda name: read_pixels(train[name]), nearest)
 
 
 def tiny_baseline(

@@ -22,6 +22,7 @@ from torch import nn
 
 from deep.complexity import complexity, file_bytes, layer_table, write_layers_csv
 from deep.data import Images, Normalizer, pixel_statistics
+from deep.diagram import write_diagram
 from deep.recipes import Recipe
 from deep.training import (
     PRECISIONS,
@@ -37,7 +38,7 @@ from deep.training import (
 from deep.weights import FILE_NAME, SavedModel, check_size, load_saved, save_model
 from deep.zoo import MODELS, build_model
 from experiments.network_data import NetworkData
-from reports import Facts, RunRecord, confusion_matrix, diagnose, environment, write_run
+from reports import Facts, RunRecord, Shown, confusion_matrix, diagnose, environment, write_run
 from reports.curves import learning_curves_figure
 from scenes.files import atomic_path
 
@@ -155,13 +156,14 @@ def train_job(
     world: int = 1,
     at: Path | None = None,
     keep_diverged: bool = False,
+    page: bool = True,
 ) -> Result | None:
     """Train a network, save it, read the held-out images once and write the run folder.
 
     A training that was stopped lies in ``RUNS/.unfinished/``; `resume` goes on there. The run folder is `at`
     where that is given, else in `runs_dir`. With `keep_diverged` a training that diverges is a run like any
-    other, of the last weights whose outputs are numbers, if need be the untrained ones. None on all but
-    the first process of several.
+    other, of the last weights whose outputs are numbers, if need be the untrained ones. `page`: with
+    ``report.html``. None on all but the first process of several.
 
     Raises
     ------
@@ -244,7 +246,10 @@ def train_job(
         hits = plain.argmax(1) == data.heldout.labels
         record = dataclasses.replace(record, extra={**record.extra, "plain_accuracy": float(hits.mean())})
     record = dataclasses.replace(record, extra_files=_files(job, saved, trained, folder / FILE_NAME))
-    run = write_run(at.parent, record, folder_name=at.name) if at else write_run(runs_dir, record)
+    if at:
+        run = write_run(at.parent, record, folder_name=at.name, page=page)
+    else:
+        run = write_run(runs_dir, record, page=page)
     shutil.rmtree(folder)
     with contextlib.suppress(OSError):  # others are still unfinished
         folder.parent.rmdir()
@@ -359,8 +364,14 @@ def _record(job, name, command, trained, counts, scores, n_fit, n_select) -> Run
                  "images_per_second": round(trained.images_per_second, 1), "resumed": trained.resumed},
         environment=_environment(torch.device(job.device)),
         expected=[f"chance: {1 / len(data.classes):.4f} (1 of {len(data.classes)} classes, {images} images)"],
-        extra={"training": training},
+        extra={"training": training}, shown=Shown(_pictures(data)),
     )  # fmt: skip
+
+
+def _pictures(data: NetworkData) -> Callable[[str], np.ndarray]:
+    """The held-out images by name, as they are kept."""
+    rows = {name: row for row, name in enumerate(data.heldout.filenames)}
+    return lambda name: data.heldout.images[rows[name]]
 
 
 def _timeless(row: dict) -> dict:
@@ -388,6 +399,7 @@ def _files(
         FILE_NAME: partial(shutil.copyfile, weights),
         "metrics.csv": partial(metrics_csv, trained.history),
         "layers.csv": partial(write_layers_csv, rows),
+        "diagram.svg": partial(write_diagram, saved.network, saved.input_size, title=job.model),
         "curves": partial(learning_curves_figure, trained.history, title=f"{job.model} on {job.data.name}"),
     }
     if job.half:

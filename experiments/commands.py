@@ -114,6 +114,8 @@ FLAGS: dict[str, dict] = {
              "help": "threads; no effect on results (default: all cores)"},
     "lite": {"action": "store_true", "help": f"only {LITE_IMAGES} + {LITE_IMAGES} images a class: a look"},
     "fresh": {"action": "store_true", "help": "make vocabularies and histograms anew"},
+    "report": {"action": "store_true",
+               "help": "write report.html for each of several settings too (a single one has it anyway)"},
     "skip_unreadable": {"action": "store_true", "help": "leave out unreadable images, and list them"},
     "step": {"type": pair, "metavar": "PIXELS", "help": "distance between descriptors: a number, or Y,X"},
     "bin_size": {"type": pair, "metavar": "PIXELS", "help": "width of a spatial bin: a number, or Y,X"},

@@ -57,10 +57,16 @@ def check_writable(runs_dir: Path) -> None:
         raise PermissionError(errno.EACCES, os.strerror(errno.EACCES), str(folder))
 
 
-def present(outcomes: Sequence[Outcome], several: Mapping[str, Sequence], runs_dir: Path, name: str) -> Path:
+def present(
+    outcomes: Sequence[Outcome],
+    several: Mapping[str, Sequence],
+    runs_dir: Path,
+    name: str,
+    page: bool = False,
+) -> Path:
     """Write the run folder of one outcome, or the table and run folders of several, and print the result.
 
-    The last line printed is the folder.
+    With `page` those of several have their ``report.html`` too. The last line printed is the folder.
     """
     if len(outcomes) == 1:
         folder = write_run(runs_dir, outcomes[0].record)
@@ -71,7 +77,7 @@ def present(outcomes: Sequence[Outcome], several: Mapping[str, Sequence], runs_d
         names = [folder_name(outcome.setting, varied) for outcome in outcomes]
         rows = [_table_row(run, outcome) for run, outcome in zip(names, outcomes, strict=True)]
         records = {run: outcome.record for run, outcome in zip(names, outcomes, strict=True)}
-        folder = write_table_run(runs_dir, name, rows, records)
+        folder = write_table_run(runs_dir, name, rows, records, page=page)
         print("\n" + "\n".join([*_screen_table(outcomes, varied), *_issues(outcomes, names)]))
     print(folder)
     return folder

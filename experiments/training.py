@@ -129,7 +129,7 @@ def _train_one(
     say(_epoch_line(None))
     return train_job(
         job, args.runs_dir, command, resume=args.resume, on_epoch=listeners, rank=rank, world=world, at=at,
-        keep_diverged=at is not None,
+        keep_diverged=at is not None, page=at is None or args.report,
     )  # fmt: skip
 
 

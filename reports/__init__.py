@@ -17,6 +17,7 @@ from reports.metrics import (
     per_class,
     wilson_interval,
 )
+from reports.page import Neighbour, Shown, html_report
 from reports.record import RunRecord, build_result
 from reports.run import Run, read_run, read_table_run, write_run, write_table_run
 from reports.text import text_report
@@ -27,8 +28,10 @@ __all__ = [
     "SCENE15_SHORT",
     "Comparison",
     "Facts",
+    "Neighbour",
     "Run",
     "RunRecord",
+    "Shown",
     "asymmetry",
     "block_error_share",
     "build_result",
@@ -39,6 +42,7 @@ __all__ = [
     "confusion_pair_figure",
     "diagnose",
     "environment",
+    "html_report",
     "most_confused",
     "peak_memory_bytes",
     "per_class",

@@ -12,6 +12,7 @@ from pathlib import Path
 import numpy as np
 
 from reports.metrics import asymmetry, column_concentration, confusion_matrix, per_class, wilson_interval
+from reports.page import Shown
 
 SCHEMA = 1
 _MODEL = {"parameters": 0, "file_bytes": 0, "macs": 0}
@@ -67,6 +68,8 @@ class RunRecord:
         Lines that state the range to expect of the method.
     extra : mapping
         Further keys of ``result.json``.
+    shown : Shown, optional
+        Pictures and neighbours for ``report.html``.
     extra_files : mapping of str to callable
         Further files of the folder: each callable is given the path to write. A name without a suffix is a
         stem, whose callable writes one or more files.
@@ -93,6 +96,7 @@ class RunRecord:
     model_arrays: Mapping | None = None
     expected: Sequence[str] = ()
     extra: Mapping = field(default_factory=dict)
+    shown: Shown | None = None
     extra_files: Mapping[str, Callable[[Path], object]] = field(default_factory=dict)
 
 

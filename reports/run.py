@@ -5,13 +5,13 @@
     RUNS/20260131T235959Z-bow/
         result.json                    figures, settings, data, diagnoses, timings, environment
         predictions.csv  scores.npz    what was predicted for each test image
-        confusion.png  confusion.svg  report.txt
+        confusion.png  confusion.svg  report.txt  report.html
         model.npz                      what predicting again needs (where there is such a model); of a
                                        network model.safetensors, and metrics.csv, layers.csv, curves.*
 
 Equal inputs give equal bytes, but for ``command``, ``timings`` and ``environment`` in ``result.json`` and the
-marked block of ``report.txt``. Several settings of one call share a folder: ``table.csv`` and one complete
-run folder for each.
+marked block of ``report.txt`` and ``report.html``. Several settings of one call share a folder: ``table.csv``
+and one complete run folder for each.
 """
 
 from __future__ import annotations
@@ -40,6 +40,7 @@ from reports._run_files import (
 )
 from reports.figures import confusion_figure
 from reports.metrics import confusion_matrix
+from reports.page import html_report
 from reports.record import RunRecord, build_result, check_name, check_record, json_text
 from reports.text import text_report
 from scenes.files import scratch_folder, sync_folder, write_npz
@@ -75,6 +76,7 @@ def write_run(
     *,
     now: datetime | None = None,
     folder_name: str | None = None,
+    page: bool = True,
 ) -> Path:
     """Write the run folder ``RUNS/<UTC time>-<name>/`` and return it.
 
@@ -91,6 +93,8 @@ def write_run(
         The time in the name, instead of the present.
     folder_name : str, optional
         The folder's whole name, instead of time and name.
+    page : bool, default=True
+        Whether ``report.html`` is written.
 
     Raises
     ------
@@ -103,7 +107,7 @@ def write_run(
     check_name(record.name)
     check_name(stem)
     with _scratch_in(Path(runs_dir)) as folder:
-        _write_files(folder, record)
+        _write_files(folder, record, page)
         return _publish(folder, Path(runs_dir), stem)
 
 
@@ -114,6 +118,7 @@ def write_table_run(
     runs: Mapping[str, RunRecord | Path],
     *,
     now: datetime | None = None,
+    page: bool = False,
 ) -> Path:
     """Write several settings of one call as one folder, all or none, and return it.
 
@@ -129,6 +134,8 @@ def write_table_run(
     runs : mapping of str to RunRecord or Path
         The complete run of each row, under the name of its folder: what varies, such as ``k8-cityblock``. A
         path is a run folder that is there already; it is copied.
+    page : bool, default=False
+        Whether each of `runs` that is a record gets its ``report.html``.
 
     Raises
     ------
@@ -148,7 +155,7 @@ def write_table_run(
                 shutil.copytree(run, subfolder)
             else:
                 subfolder.mkdir()
-                _write_files(subfolder, run)
+                _write_files(subfolder, run, page)
         return _publish(folder, Path(runs_dir), _timed(name, now))
 
 
@@ -206,7 +213,7 @@ def read_table_run(folder: str | os.PathLike) -> tuple[list[dict[str, str]], dic
     return rows, {row["run"]: read_run(Path(folder, row["run"])) for row in rows}
 
 
-def _write_files(folder: Path, record: RunRecord) -> None:
+def _write_files(folder: Path, record: RunRecord, page: bool) -> None:
     check_record(record)
     order = sorted(range(len(record.filenames)), key=lambda i: record.filenames[i])
     record = replace(
@@ -234,13 +241,17 @@ def _write_files(folder: Path, record: RunRecord) -> None:
         record.name,
     )
     _write_text(folder / "report.txt", text_report(result))
+    if page:
+        text = html_report(
+            result, record.filenames, record.labels, record.predicted, _chosen(record), shown=record.shown,
+            folder=folder,
+        )  # fmt: skip
+        _write_text(folder / "report.html", text)
     _write_text(folder / "result.json", json_text(result))
 
 
 def _write_predictions(folder: Path, record: RunRecord) -> None:
-    column = {name: i for i, name in enumerate(record.classes)}
-    chosen = [record.scores[i, column[name]] for i, name in enumerate(record.predicted)]
-    rows = zip(record.filenames, record.labels, record.predicted, chosen, strict=True)
+    rows = zip(record.filenames, record.labels, record.predicted, _chosen(record), strict=True)
     _write_csv(folder / "predictions.csv", PREDICTION_COLUMNS, rows)
     arrays = {
         "filenames": np.array(record.filenames),
@@ -248,6 +259,12 @@ def _write_predictions(folder: Path, record: RunRecord) -> None:
         "scores": record.scores,
     }
     write_npz(folder / "scores.npz", arrays)
+
+
+def _chosen(record: RunRecord) -> list[float]:
+    """The score of each image's predicted class."""
+    column = {name: i for i, name in enumerate(record.classes)}
+    return [record.scores[i, column[name]] for i, name in enumerate(record.predicted)]
 
 
 def _write_text(path: Path, text: str) -> None:

@@ -47,6 +47,7 @@ def text_report(result: Mapping) -> str:
         _settings("Configuration", result["config"] | {"selection": result["selection"]}),
         _settings("Vocabulary", result["vocabulary"]),
         _settings("Model", result["model"]),
+        _settings("Training", {k: v for k, v in result.get("training", {}).items() if k != "history"}),
         _varying(result),
     ]
     lines = [line for section in sections if section for line in (*section, "")]
@@ -108,18 +109,18 @@ def _diagnoses(diagnoses: Sequence[Mapping]) -> list[str]:
 
 
 def _data(result: Mapping) -> list[str]:
-    lines = [f"  {key:18}  {_value(value)}" for key, value in result["data"].items()]
+    lines = [f"  {key:18}  {value_text(value)}" for key, value in result["data"].items()]
     for key, groups in result["leaks"].items():
         title = f"identical images, {key.replace('_', ' ')}"
         lines += _limited(title, [" = ".join(map(str, group)) for group in groups])
-    lines += _limited("skipped", [_value(item) for item in result["skipped"]])
+    lines += _limited("skipped", [value_text(item) for item in result["skipped"]])
     return ["Data", *lines]
 
 
 def _settings(title: str, settings: Mapping) -> list[str]:
     lines = []
     for key, value in settings.items():
-        lines += _wrapped(f"  {key:22}  ", _value(value))
+        lines += _wrapped(f"  {key:22}  ", value_text(value))
     return [title, *lines] if lines else []
 
 
@@ -128,7 +129,7 @@ def _varying(result: Mapping) -> list[str]:
     lines = _wrapped("  command  ", shlex.join(map(str, result["command"])))
     for block in ("timings", "environment"):
         for key, value in result[block].items():
-            lines += _wrapped(f"  {key:22}  ", _value(value))
+            lines += _wrapped(f"  {key:22}  ", value_text(value))
     return [BLOCK_START, *lines, BLOCK_END]
 
 
@@ -152,15 +153,16 @@ def _wrapped(start: str, text: str) -> list[str]:
     return [(indent if i else start) + line for i, line in enumerate(wrapped or [""])]
 
 
-def _value(value) -> str:
+def value_text(value) -> str:
+    """A value of ``result.json`` as people read it."""
     if isinstance(value, str):
         return value
     if value is None:
         return "none"
     if isinstance(value, Mapping):
-        return ", ".join(f"{key} {_value(item)}" for key, item in value.items())
+        return ", ".join(f"{key} {value_text(item)}" for key, item in value.items())
     if isinstance(value, list | tuple):
-        return ", ".join(_value(item) for item in value) or "none"
+        return ", ".join(value_text(item) for item in value) or "none"
     return json.dumps(value)
 
 

@@ -41,7 +41,7 @@ def _parser() -> CommandParser:
             "backend": bag.backend, "max_side": bag.max_side, "resize": bag.resize,
             "vocab": None, "vocab_size": bag.n_words, "vocab_step": bag.vocab_step,
             "k": vote.k[0], "metric": vote.metric, "p": vote.p, "tie": vote.tie, "seed": bag.random_state,
-            "fresh": False, "jobs": bag.n_jobs, "runs_dir": Path("runs"),
+            "fresh": False, "jobs": bag.n_jobs, "runs_dir": Path("runs"), "report": False,
         },
         several=SEVERAL,
     )  # fmt: skip
@@ -90,7 +90,7 @@ def _main(argv: Sequence[str] | None) -> None:
                         "k": record.config["k"],
                     }
                     outcomes.append(Outcome(setting, record, encoded))
-    present(outcomes, several, args.runs_dir, "bow")
+    present(outcomes, several, args.runs_dir, "bow", args.report)
 
 
 if __name__ == "__main__":

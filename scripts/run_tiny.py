@@ -42,7 +42,7 @@ def _parser() -> CommandParser:
             "size": tiny.size, "resample": tiny.resample, "crop": False, "zero_mean": False,
             "max_side": tiny.max_side, "resize": tiny.resize,
             "k": vote.k[0], "metric": vote.metric, "p": vote.p, "tie": vote.tie, "seed": 0,
-            "jobs": tiny.n_jobs, "runs_dir": Path("runs"),
+            "jobs": tiny.n_jobs, "runs_dir": Path("runs"), "report": False,
         },
         several=SEVERAL,
     )  # fmt: skip
@@ -86,7 +86,7 @@ def _main(argv: Sequence[str] | None) -> None:
             for record in records:
                 setting = shared | {"metric": metric, "k": record.config["k"]}
                 outcomes.append(Outcome(setting, record, encoded))
-    present(outcomes, several, args.runs_dir, "tiny")
+    present(outcomes, several, args.runs_dir, "tiny", args.report)
 
 
 if __name__ == "__main__":

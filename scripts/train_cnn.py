@@ -41,7 +41,7 @@ def _parser() -> CommandParser:
     few = f"{LITE_FIT} + {LITE_HELDOUT} images a class ({LITE_IMAGES} + {LITE_IMAGES} of folders)"
     parser.add_flags(
         {"data": None, "split": None, "skip_unreadable": False, "jobs": None, "runs_dir": Path("runs"),
-         "lite": False},
+         "lite": False, "report": False},
         helps={
             "data": "train/<class>/* and test/<class>/*, or <class>/*; CIFAR-10 batches; MNIST's idx files; "
             "annotations.json in train/ and val/",

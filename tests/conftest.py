@@ -2,6 +2,7 @@
 
 import importlib
 import os
+import shutil
 from pathlib import Path
 
 import hypothesis
@@ -31,8 +32,17 @@ def _missing_cyvlfeat() -> str | None:
     return None
 
 
+def _missing_browser() -> str | None:
+    try:
+        importlib.import_module("selenium")
+    except ImportError as error:
+        return f"selenium cannot be imported ({error}): run make install-all"
+    missing = [name for name in ("chromium", "chromedriver") if shutil.which(name) is None]
+    return f"no {missing[0]}: install Debian's chromium and chromium-driver" if missing else None
+
+
 # By marker: what says why a test cannot run here, or None.
-_NEEDS = {"data": _missing_data, "vlfeat": _missing_cyvlfeat}
+_NEEDS = {"data": _missing_data, "vlfeat": _missing_cyvlfeat, "browser": _missing_browser}
 
 
 def _skip_or_fail(name: str, reason: str) -> None:

@@ -105,7 +105,9 @@ def test_neighbours_are_found_once_for_all_k(dataset, monkeypatch):
     encoded = tiny_vectors(dataset, TinyImage(size=2, n_jobs=1))
     calls = []
     original = KNNClassifier.kneighbors
-    monkeypatch.setattr(KNNClassifier, "kneighbors", lambda self, X: calls.append(1) or original(self, X))
+    monkeypatch.setattr(
+        KNNClassifier, "kneighbors", lambda self, *args: calls.append(1) or original(self, *args)
+    )
     assert len(records(dataset, encoded, Voting((1, 2, 3)))) == 3 and len(calls) == 1
 
 

@@ -39,10 +39,12 @@ FILES = [
     "confusion.svg",
     "model.npz",
     "predictions.csv",
+    "report.html",
     "report.txt",
     "result.json",
     "scores.npz",
 ]
+IN_A_TABLE = [name for name in FILES if name != "report.html"]
 
 
 def names(folder):
@@ -73,7 +75,7 @@ def test_folder_is_named_by_utc_time_and_name_and_is_complete(written):
 
 
 def test_time_is_utc_whatever_the_zone(tmp_path, monkeypatch):
-    monkeypatch.setattr(module, "_write_files", lambda folder, record: (folder / "x").touch())
+    monkeypatch.setattr(module, "_write_files", lambda folder, record, page: (folder / "x").touch())
     local = NOW.astimezone(timezone(timedelta(hours=9)))
     assert write_run(tmp_path, RECORD, now=local).name == "20260131T235959Z-bow"
     assert re.fullmatch(r"\d{8}T\d{6}Z-bow", write_run(tmp_path, RECORD).name)
@@ -127,7 +129,7 @@ def test_only_the_documented_places_vary(written, tmp_path):
     )
     other = write_run(tmp_path, varied)
     differing = [name for name in FILES if (other / name).read_bytes() != (written / name).read_bytes()]
-    assert differing == ["report.txt", "result.json"]
+    assert differing == ["report.html", "report.txt", "result.json"]
     results = [json.loads((run / "result.json").read_text()) for run in (written, other)]
     assert {key for key in results[0] if results[0][key] != results[1][key]} == {
         "command",
@@ -137,13 +139,13 @@ def test_only_the_documented_places_vary(written, tmp_path):
 
 
 def test_a_taken_name_gets_a_number(tmp_path, monkeypatch):
-    monkeypatch.setattr(module, "_write_files", lambda folder, record: (folder / "x").touch())
+    monkeypatch.setattr(module, "_write_files", lambda folder, record, page: (folder / "x").touch())
     made = [write_run(tmp_path, RECORD, now=NOW).name for _ in range(3)]
     assert made == [f"20260131T235959Z-bow{end}" for end in ("", "-2", "-3")]
 
 
 def test_a_name_taken_at_the_last_moment_gets_a_number(tmp_path, monkeypatch):
-    monkeypatch.setattr(module, "_write_files", lambda folder, record: (folder / "x").touch())
+    monkeypatch.setattr(module, "_write_files", lambda folder, record, page: (folder / "x").touch())
     write_run(tmp_path, RECORD, now=NOW)
     monkeypatch.setattr(os.path, "lexists", lambda path: False)
     assert write_run(tmp_path, RECORD, now=NOW).name == "20260131T235959Z-bow-2"
@@ -154,7 +156,7 @@ def test_two_processes_never_share_a_folder(tmp_path):
 import sys
 from datetime import UTC, datetime
 from reports import run
-run._write_files = lambda folder, record: (folder / sys.argv[2]).touch()
+run._write_files = lambda folder, record, page: (folder / sys.argv[2]).touch()
 class Record:
     name = "bow"
 sys.stdin.readline()
@@ -363,7 +365,9 @@ def test_several_settings_make_a_table_and_complete_runs(tmp_path):
         b"k1-cityblock,,,1,cityblock,,,0.75,4,,,0.5\n"
         b"k5-cityblock,,,5,cityblock,,,0.75,4,,,\n"
     )
-    assert names(folder / "k5-cityblock") == FILES
+    assert names(folder / "k5-cityblock") == IN_A_TABLE
+    asked = write_table_run(tmp_path, "tiny", ROWS, RUNS, page=True)
+    assert names(asked / "k5-cityblock") == FILES
     rows, runs = read_table_run(folder)
     assert [row["run"] for row in rows] == list(runs) == ["k1-cityblock", "k5-cityblock"]
     assert rows[0]["seconds"] == "0.5" and runs["k1-cityblock"].result["accuracy"] == 0.75
@@ -372,7 +376,7 @@ def test_several_settings_make_a_table_and_complete_runs(tmp_path):
 
 
 def test_finished_runs_are_gathered_in_a_table(tmp_path):
-    made = {name: write_run(tmp_path / "parts", RECORD, folder_name=name) for name in RUNS}
+    made = {name: write_run(tmp_path / "parts", RECORD, folder_name=name, page=False) for name in RUNS}
     assert made["k1-cityblock"] == tmp_path / "parts" / "k1-cityblock"
     folder = write_table_run(tmp_path / "runs", "tiny", ROWS, made, now=NOW)
     direct = write_table_run(tmp_path / "direct", "tiny", ROWS, dict.fromkeys(RUNS, RECORD), now=NOW)

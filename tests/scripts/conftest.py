@@ -12,6 +12,7 @@ from PIL import Image
 SCRIPTS = Path(__file__).resolve().parents[2] / "scripts"
 
 VARYING_KEYS = ('"command":', '"timings":', '"environment":')
+PAGE_START, PAGE_END = "<!-- environment and timings -->", "<!-- end -->"
 BLOCK_START, BLOCK_END = "--- environment and timings ---", "--- end ---"
 
 
@@ -124,6 +125,9 @@ def _steady(folder: Path) -> dict[str, bytes]:
             elif path.name == "report.txt":
                 text = data.decode()
                 data = (text[: text.index(BLOCK_START)] + text[text.index(BLOCK_END) :]).encode()
+            elif path.name == "report.html":
+                text = data.decode()
+                data = (text[: text.index(PAGE_START)] + text[text.index(PAGE_END) :]).encode()
             elif path.name == "table.csv":
                 data = b"\n".join(
                     row.rsplit(b",", 2)[0] for row in data.splitlines()

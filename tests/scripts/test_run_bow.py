@@ -15,8 +15,9 @@ from scenes.files import read_npz
 
 RUN_FILES = {
     "confusion.png", "confusion.svg", "model.npz", "predictions.csv", "report.txt", "result.json",
-    "scores.npz",
+    "scores.npz", "report.html",
 }  # fmt: skip
+IN_A_TABLE = RUN_FILES - {"report.html"}
 TABLE_HEADER = (
     "run,step,n_words,k,metric,norm,seed,accuracy,n_test,descriptors_per_image,feature_seconds,seconds"
 )
@@ -118,7 +119,7 @@ def test_several_values_give_one_table_and_a_complete_run_for_each_combination(b
     assert [row["run"] for row in rows] == expected
     for row in rows:
         result = runs[row["run"]].result
-        assert {path.name for path in (called.folder / row["run"]).iterdir()} == RUN_FILES
+        assert {path.name for path in (called.folder / row["run"]).iterdir()} == IN_A_TABLE
         config = result["config"]
         assert row["run"] == f"step{config['step']}-{config['metric']}-k{config['k']}"
         assert (row["step"], row["k"], row["metric"]) == (
@@ -150,7 +151,7 @@ def test_a_setting_in_a_table_is_the_run_it_would_be_alone(bow, steady):
     alone = bow("--k", 3, "--norm", "hellinger", "--metric", "chi2", "--seed", 7, "--fresh")
     one, other = (steady(f) for f in (several.folder / "seed7-hellinger-chi2-k3", alone.folder))
     # result.json and report.txt also say how many settings were compared on the test images
-    for name in RUN_FILES - {"result.json", "report.txt"}:
+    for name in IN_A_TABLE - {"result.json", "report.txt"}:
         assert one[name] == other[name], name
 
 
@@ -246,8 +247,9 @@ def test_renamed_files_change_nothing_but_their_names(bow, steady, gratings, tmp
     first, second = (
         steady(bow(data=data, runs=f"runs-{i}").folder) for i, data in enumerate((gratings, renamed))
     )
-    for name in RUN_FILES - {"predictions.csv", "scores.npz"}:
+    for name in IN_A_TABLE - {"predictions.csv", "scores.npz"}:
         assert first[name] == second[name], name
+    assert first["report.html"].replace(b"image_", b"photo_") == second["report.html"]
     rows = first["predictions.csv"].decode().replace("image", "photo")
     assert rows == second["predictions.csv"].decode()
 

@@ -70,7 +70,7 @@ def test_a_run_folder_holds_what_its_format_says(train, pictures):
     assert {file.name for file in called.folder.iterdir()} == {
         "result.json", "predictions.csv", "scores.npz", "confusion.png", "confusion.svg", "report.txt",
         "model.safetensors", "model-fp16.safetensors", "metrics.csv", "curves.png", "curves.svg",
-        "layers.csv",
+        "layers.csv", "diagram.svg", "report.html",
     }  # fmt: skip
     assert not (called.folder.parent / ".unfinished").exists()
     assert result["name"] == "lenet_modern" and result["selection"] == "none"
@@ -206,10 +206,17 @@ def test_a_sweep_is_one_folder_with_a_table_and_a_run_for_each_setting(train, tm
         assert row["step"] == row["k"] == "" and float(row["seconds"]) > 0
         assert (run.folder / "model.safetensors").is_file() and (run.folder / "curves.svg").is_file()
         load_saved(run.folder / "model.safetensors")
+        assert not (run.folder / "report.html").exists()
     means = [line.split() for line in called.lines[-3:-1]]
     for (lr, mean, _, seeds), pair in zip(means, (rows[:2], rows[2:]), strict=True):
         assert pair[0]["run"].startswith(f"lr{lr}-") and seeds == "2"
         assert abs(float(mean) - sum(float(row["accuracy"]) for row in pair) / 2) <= 5e-5
+
+
+def test_settings_of_a_sweep_have_a_page_each_where_it_is_asked_for(train):
+    folder = train("--lr", 0.01, 0.1, "--report").folder
+    pages = [(folder / name / "report.html").read_text("utf-8") for name in ("lr0.01", "lr0.1")]
+    assert all("Learning curves" in page and "Block diagram" in page for page in pages)
 
 
 def test_a_diverged_training_is_a_row_of_a_sweep_like_any_other(train):
