@@ -1,11 +1,12 @@
 """README's tables, written from ``results/*.csv`` between their markers, so that nobody types a figure."""
 
 import re
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from pathlib import Path
 
 from experiments.benchmark_table import read_benchmarks
 from experiments.tables import KS, Row, read_rows
+from reports.tables import markdown_table
 from scenes.dataset import committed_fingerprint
 
 MARKED = re.compile(r"(<!-- table: ([a-z0-9-]+) -->\n)(.*?)(<!-- end -->)", re.DOTALL)
@@ -24,7 +25,7 @@ def filled(text: str, results: Path) -> str:
         start, name, _, end = match.groups()
         if name not in TABLES:
             raise ValueError(f"no table is called {name}: use {', '.join(TABLES)}")
-        return f"{start}{_markdown(TABLES[name](Results(results)))}{end}"
+        return f"{start}{markdown_table(TABLES[name](Results(results)))}{end}"
 
     return MARKED.sub(table, text)
 
@@ -161,8 +162,3 @@ TABLES: dict[str, Callable[[Results], list[list[str]]]] = {
 
 def _figure(row: Row) -> str:
     return f"{float(row.measured):.4f}" + (f" ± {float(row.spread):.4f}" if row.spread else "")
-
-
-def _markdown(lines: Sequence[Sequence[str]]) -> str:
-    rows = ["| " + " | ".join(line) + " |\n" for line in lines]
-    return "".join([rows[0], "|" + "---|" * len(lines[0]) + "\n", *rows[1:]])

@@ -16,6 +16,7 @@ from collections import defaultdict
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TypeVar
 
 import numpy as np
 from jinja2 import Environment, PackageLoader, StrictUndefined, Template
@@ -34,6 +35,7 @@ _QUALITY = 75
 BLOCK_START, BLOCK_END = "<!-- environment and timings -->", "<!-- end -->"
 
 Picture = Callable[[str], np.ndarray]
+Member = TypeVar("Member")
 
 
 @dataclass(frozen=True)
@@ -117,7 +119,7 @@ def html_report(
         "neighbours": album.neighbours(),
         "thumbnails": album.thumbnails,
     }
-    text = _template().render(
+    text = template("run.html").render(
         result=result,
         interval=result["accuracy_interval"],
         right=int(np.trace(np.asarray(result["confusion"]))),
@@ -151,12 +153,12 @@ class _Album:
         first image of every cell before the second of any."""
         off = [members for (row, column), members in sorted(cells.items()) if row != column]
         on = [members for (row, column), members in sorted(cells.items()) if row == column]
-        self._wrong = [filenames[i] for i in _in_turns(off)]
+        self._wrong = [filenames[i] for i in in_turns(off)]
         known = self._shown.neighbours or {}
         wanted = [
             *(("test", name) for name in self._wrong),
             *(("train", near.name) for name in self._wrong for near in known.get(name, ())),
-            *(("test", filenames[i]) for i in _in_turns(on)),
+            *(("test", filenames[i]) for i in in_turns(on)),
         ]
         pictures = {"test": self._shown.picture, "train": self._shown.training_picture}
         tasks = [(part, name) for part, name in dict.fromkeys(wanted) if pictures[part] is not None]
@@ -186,22 +188,23 @@ class _Album:
         }
 
 
-def _in_turns(cells: Sequence[Sequence[int]]) -> Iterator[int]:
-    """The images of cells that are shown: all first ones, all second ones, and so on."""
+def in_turns(groups: Sequence[Sequence[Member]]) -> Iterator[Member]:
+    """The members of groups: all first ones, all second ones, and so on, sixty of each at most."""
     for turn in range(MOST_IN_A_CELL):
-        for members in cells:
+        for members in groups:
             if turn < len(members):
                 yield members[turn]
 
 
 @functools.cache
-def _template() -> Template:
+def template(name: str) -> Template:
+    """A page of ``reports/templates``, in which everything that is filled in is escaped."""
     environment = Environment(
         loader=PackageLoader("reports"), autoescape=True, undefined=StrictUndefined, trim_blocks=True,
         lstrip_blocks=True,
     )  # fmt: skip
     environment.filters["shown"] = value_text
-    return environment.get_template("run.html")
+    return environment.get_template(name)
 
 
 def thumbnail(pixels: np.ndarray, side: int = _THUMBNAIL_SIDE) -> str:

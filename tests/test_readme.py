@@ -70,6 +70,16 @@ def test_the_own_pictures_are_classified_and_the_run_predicts_one_more(workplace
     assert capsys.readouterr().out.startswith("holiday.jpg")
 
 
+def test_two_runs_are_compared(workplace, capsys):
+    folders = []
+    for script in ("run_tiny", "run_bow"):
+        assert run(f"scripts/{script}.py --data photos") == 0
+        folders.append(capsys.readouterr().out.splitlines()[-1])
+    (command,) = [c for c in COMMANDS if "compare.py" in c]
+    assert run(re.sub(r"runs/\S+ runs/\S+", " ".join(folders), command)) == 0
+    assert "bow has" in capsys.readouterr().out and Path("comparison/comparison.html").is_file()
+
+
 def test_networks_are_listed_described_and_drawn(workplace, capsys):
     listed, described = (c for c in COMMANDS if "--list" in c or "--describe" in c)
     assert run(listed) == 0

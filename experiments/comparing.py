@@ -1,0 +1,118 @@
+"""What ``compare.py`` does: reads runs, finds their pictures, writes tables, a figure and a page."""
+
+import csv
+import os
+from collections.abc import Sequence
+from pathlib import Path
+
+import numpy as np
+
+from experiments.data import PROJECT
+from experiments.tabulate import aligned, check_writable
+from reports import Comparison, Run, compare, read_run
+from reports.comparison import CSV_COLUMNS, csv_rows, explanation
+from reports.comparison_page import comparison_page, cost_figure, pair_lines, run_lines
+from reports.page import Picture
+from reports.tables import latex_table, markdown_table
+from scenes.files import scratch_folder, sync_folder
+from scenes.formats import read_cifar10, read_mnist_like, which_kind
+from scenes.reading import read_pixels
+
+
+def compare_runs(
+    folders: Sequence[Path], out: Path, *, data: str | None = None, random_state: int = 0
+) -> tuple[Comparison, list[str]]:
+    """Compare runs and write `out` whole or not at all; the comparison and the lines for the screen.
+
+    Parameters
+    ----------
+    folders : run folders, the first is what the others are held beside
+    out : Path
+        Must not exist, or be empty.
+    data : str, optional
+        Folder with the test images, for the pictures; without it that of the known set, if it is there.
+    random_state : int
+        Seed of the bootstrap.
+
+    Raises
+    ------
+    ValueError, OSError
+        What `read_run` and `compare` refuse; `out` holds something already.
+    """
+    if out.exists() and (not out.is_dir() or any(out.iterdir())):
+        raise ValueError(f"{out} is there already: give --out another folder")
+    check_writable(out)
+    comparison = compare([read_run(folder) for folder in folders], random_state=random_state)
+    picture = heldout_pictures(comparison.runs[0], data)
+    lines = [
+        *aligned(run_lines(comparison)), "", *aligned(pair_lines(comparison)), "",
+        *(sentence for other in range(1, len(comparison.runs))
+          for sentence in explanation(comparison, 0, other)),
+    ]  # fmt: skip
+    if picture is None:
+        lines += ["", "(no pictures: the test images are not where a known set lies; --data DIR names them)"]
+    out.parent.mkdir(parents=True, exist_ok=True)
+    with scratch_folder(out.parent) as folder:
+        _write(folder, comparison, lines, picture)
+        sync_folder(folder)
+        if out.exists():
+            out.rmdir()
+        os.rename(folder, out)
+    return comparison, lines
+
+
+def heldout_pictures(run: Run, data: str | None) -> Picture | None:
+    """The pixels of a run's test images by name, from `data` or from the known set of that name; or None.
+
+    Raises
+    ------
+    FileNotFoundError
+        `data` does not hold them.
+    """
+    root = os.environ.get("SCENEBENCH_DATA")
+    name = str(run.result["data"].get("name", ""))
+    folder = Path(data) if data else (Path(root) if root is not None else PROJECT / "data") / name
+    if not folder.is_dir() or not name and not data:
+        if data:
+            raise FileNotFoundError(f"{folder}: no such folder: give the one with the test images")
+        return None
+    for part in (folder / "test", folder / "val", folder):
+        if (part / run.filenames[0]).is_file():
+            return lambda image: read_pixels(part / image)
+    arrays = _arrays(folder) if run.filenames[0].split("/")[0] in ("train", "test") else {}
+    if set(run.filenames) <= arrays.keys():
+        return lambda image: arrays[image]
+    if data:
+        raise FileNotFoundError(f"{folder} holds no {run.filenames[0]}: give the folder with the test images")
+    return None
+
+
+def _arrays(folder: Path) -> dict[str, np.ndarray]:
+    """The images of a set in arrays, by name."""
+    try:
+        kind = which_kind(folder)
+    except ValueError:
+        return {}
+    if kind not in ("cifar10", "mnist"):
+        return {}
+    first, second, _ = read_cifar10(folder) if kind == "cifar10" else read_mnist_like(folder)
+    parts = [part for part in (first, second) if part is not None]
+    return {name: image for part in parts for name, image in zip(part.filenames, part.images, strict=True)}
+
+
+def _write(folder: Path, comparison: Comparison, lines: Sequence[str], picture: Picture | None) -> None:
+    with (folder / "comparison.csv").open("w", encoding="utf-8", newline="") as file:
+        writer = csv.DictWriter(file, CSV_COLUMNS, lineterminator="\n")
+        writer.writeheader()
+        writer.writerows(csv_rows(comparison))
+    tables = (run_lines(comparison), pair_lines(comparison))
+    drawn = cost_figure(comparison, folder / "cost")
+    texts = {
+        "comparison.txt": "\n".join(lines) + "\n",
+        "comparison.md": "\n".join(map(markdown_table, tables)),
+        "comparison.tex": "\n".join(map(latex_table, tables)),
+        "comparison.html": comparison_page(comparison, picture=picture, figure=drawn[1] if drawn else None),
+    }
+    for name, text in texts.items():
+        # names of classes and files need not be valid UTF-8; this keeps their bytes
+        (folder / name).write_bytes(text.encode("utf-8", "surrogateescape"))

@@ -1,0 +1,147 @@
+"""A comparison as people look at it: tables, a page with the pictures that tell the runs apart, a figure."""
+
+from __future__ import annotations
+
+import base64
+import itertools
+from collections import defaultdict
+from collections.abc import Sequence
+from pathlib import Path
+
+import matplotlib.style
+from matplotlib.figure import Figure
+
+from reports.comparison import Comparison, csv_rows, explanation
+from reports.figures import STYLE, save_figure
+from reports.page import MOST_IN_A_CELL, Picture, in_turns, template, thumbnail
+from scenes.dataset import progress
+from scenes.threads import in_threads
+
+_MOST_PICTURES = 1500
+_COSTS = (
+    ("ms_per_image", "ms an image"),
+    ("param_count", "parameters"),
+    ("train_seconds", "training seconds"),
+)
+
+
+def run_lines(comparison: Comparison) -> list[list[str]]:
+    """A line a run, the head first: accuracy with its interval, and what it costs."""
+    heads = ["run", "accuracy", "95 % interval", "parameters", "MB", "million MACs", "training s", "ms/image"]
+    lines = [heads]
+    for i, (name, row) in enumerate(zip(comparison.names, csv_rows(comparison), strict=True)):
+        low, high = comparison.interval(i)
+        lines.append([
+            name, f"{comparison.right[i].mean():.4f}", f"{low:.4f} to {high:.4f}", row["param_count"],
+            row["file_mb"], row["macs_m"], row["train_seconds"], row["ms_per_image"],
+        ])  # fmt: skip
+    return lines
+
+
+def pair_lines(comparison: Comparison) -> list[list[str]]:
+    """A line for every two runs, the head first: the difference in points, how sure it is, who is better."""
+    lines = [["first", "second", "difference", "95 % interval", "only first", "only second", "p", "p (Holm)",
+              "better"]]  # fmt: skip
+    for pair in comparison.pairs:
+        low, high = pair.interval
+        better = "neither, beyond chance" if pair.better is None else comparison.names[pair.better]
+        lines.append([
+            comparison.names[pair.first], comparison.names[pair.second], f"{100 * pair.difference:+.2f}",
+            f"{100 * low:+.2f} to {100 * high:+.2f}", str(pair.only_first), str(pair.only_second),
+            f"{pair.p_value:.3g}", f"{pair.p_holm:.3g}", better,
+        ])  # fmt: skip
+    return lines
+
+
+def cost_figure(comparison: Comparison, out_stem: Path) -> tuple[Path, Path] | None:
+    """Draw accuracy with its interval against each cost that two runs or more tell; None if none does."""
+    rows = csv_rows(comparison)
+    shown = [(key, title) for key, title in _COSTS if sum(bool(row[key]) for row in rows) > 1]
+    if not shown:
+        return None
+    with matplotlib.style.context(["default", STYLE]):
+        figure = Figure(figsize=(4 * len(shown), 3), layout="constrained")
+        panels = figure.subplots(1, len(shown), sharey=True, squeeze=False)[0]
+        for axes, (key, title) in zip(panels, shown, strict=True):
+            for i, (row, name) in enumerate(zip(rows, comparison.names, strict=True)):
+                if not row[key]:
+                    continue
+                accuracy = float(comparison.right[i].mean())
+                low, high = comparison.interval(i)
+                error = [[accuracy - low], [high - accuracy]]
+                axes.errorbar(float(row[key]), accuracy, yerr=error, fmt="o", markersize=5, capsize=3)
+                axes.annotate(name, (float(row[key]), accuracy), xytext=(5, 4), textcoords="offset points",
+                              fontsize=8)  # fmt: skip
+            axes.set_xscale("log")
+            axes.margins(x=0.25)
+            axes.set_xlabel(title)
+            axes.grid(True, color="#e6e6e6", linewidth=0.5)
+        panels[0].set_ylabel("accuracy")
+        return save_figure(figure, out_stem)
+
+
+def comparison_page(
+    comparison: Comparison, *, picture: Picture | None = None, figure: Path | None = None
+) -> str:
+    """The page: tables, for each run beside the first one where they differ, and the images that only one
+    of the two has right.
+
+    Parameters
+    ----------
+    comparison : Comparison
+    picture : callable, optional
+        The pixels of a test image by its name.
+    figure : Path, optional
+        An SVG, shown under the runs.
+    """
+    blocks = [_block(comparison, 0, other) for other in range(1, len(comparison.runs))]
+    wanted = dict.fromkeys(
+        image["name"] for block in blocks for side in block["sides"] for image in side["images"]
+    )
+    album: dict[str, str] = {}
+    if picture is not None:
+        names = list(wanted)[:_MOST_PICTURES]
+        made = in_threads(lambda name: thumbnail(picture(name)), names, None)
+        album = dict(zip(names, progress(made, total=len(names), description="thumbnails"), strict=True))
+    for block in blocks:
+        for side in block["sides"]:
+            for image in side["images"]:
+                image["picture"] = album.get(image["name"])
+    source = None
+    if figure is not None:
+        text = base64.b64encode(figure.read_bytes()).decode("ascii")
+        source = f"data:image/svg+xml;base64,{text}"
+    return template("comparison.html").render(
+        names=comparison.names, n=comparison.n, runs=run_lines(comparison), pairs=pair_lines(comparison),
+        blocks=blocks, figure=source,
+    ) + "\n"  # fmt: skip
+
+
+def _block(comparison: Comparison, first: int, second: int) -> dict:
+    a, b = comparison.names[first], comparison.names[second]
+    sides = []
+    for winner, loser in ((second, first), (first, second)):
+        names = comparison.only(winner, loser)
+        sides.append({
+            "title": f"only {comparison.names[winner]} is right", "count": len(names),
+            "images": _images(comparison, names, loser),
+        })  # fmt: skip
+    return {"title": f"{b} beside {a}", "sentences": explanation(comparison, first, second), "sides": sides}
+
+
+def _images(comparison: Comparison, names: Sequence[str], loser: int) -> list[dict]:
+    """The images that are shown of these: one of each class before the second of any."""
+    run = comparison.runs[loser]
+    place = {name: i for i, name in enumerate(run.filenames)}
+    groups: dict[str, list[str]] = defaultdict(list)
+    for name in names:
+        groups[run.labels[place[name]]].append(name)
+    return [
+        {
+            "name": name,
+            "label": run.labels[place[name]],
+            "wrong": comparison.names[loser],
+            "said": run.predicted[place[name]],
+        }
+        for name in itertools.islice(in_turns(list(groups.values())), MOST_IN_A_CELL)
+    ]
