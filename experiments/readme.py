@@ -122,19 +122,25 @@ _NETWORKS = (
     ("fastnet", "fastnet, 6 views", "`fastnet`, six test-time views"),
     ("fastnet", "fastnet, 1 view", "`fastnet`, the image alone"),
     ("r2-lenet", "lenet_modern", "`lenet_modern` (R2)"),
+    ("r2-lenet", "lenet_channels8", "`lenet_channels8` (R2)"),
+    ("r3-networks", "plain", "`cifar_plain` (R3)"),
+    ("r3-networks", "separable", "`cifar_separable` (R3)"),
+    ("r3-networks", "residual", "`cifar_residual` (R3)"),
+    ("r3-networks", "50k", "`cifar_50k` (R3)"),
     ("r4-digits", "10 classes", "`mnist_conv3` (R4), ten digits"),
     ("r4-merged", "4 classes", "`mnist_conv3` (R4), four merged classes"),
 )
 
 
 def _networks(results: Results) -> list[list[str]]:
-    lines = [["network", "set", "held-out accuracy", "images", "training seconds"]]
+    lines = [["network", "set", "reported", "held-out accuracy", "images", "seeds", "training seconds"]]
     for experiment, setting, name in _NETWORKS:
         row = results.last(experiment, setting)
         if row is None:
-            lines.append([name, "", "owed", "", ""])
+            lines.append([name, "", "", "owed", "", "", ""])
         else:
-            lines.append([name, row.dataset, _figure(row), f"{int(row.n_test):,}", row.seconds])
+            lines.append([name, row.dataset, row.reported, _figure(row), f"{int(row.n_test):,}", row.n_seeds,
+                          row.seconds])  # fmt: skip
     return lines
 
 

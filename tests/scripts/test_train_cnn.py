@@ -426,6 +426,19 @@ def test_a_drawn_split_follows_the_seed(call, gratings, tmp_path):
     assert split("--seed", 5) == split("--set", "seed=5") != split("--seed", 6)
 
 
+def test_tensorboard_gets_every_epoch(train, tmp_path):
+    events = pytest.importorskip("tensorboard.backend.event_processing.event_accumulator")
+    called = train("--tensorboard")
+    (folder,) = (tmp_path / "runs" / "tensorboard").iterdir()
+    log = events.EventAccumulator(str(folder)).Reload()
+    rows = list(csv.DictReader((called.folder / "metrics.csv").read_text().splitlines()))
+    for tag, column in (("train/loss", "train_loss"), ("train/accuracy", "train_accuracy")):
+        assert [event.step for event in log.Scalars(tag)] == [1, 2]
+        assert [event.value for event in log.Scalars(tag)] == pytest.approx(
+            [float(row[column]) for row in rows], rel=1e-6
+        )
+
+
 def test_classifying_is_timed_apart_from_training(train):
     result = train().result
     timings = result["timings"]
