@@ -65,6 +65,7 @@ def _draw(axes: Axes, history: Sequence[Mapping], parts: Sequence[str], measure:
         values = [row[f"{part}_{measure}"] for row in history]
         axes.plot(epochs, values, color=_COLOURS[part], linewidth=1.3, marker=".", markersize=4,
                   linestyle="--" if part == "heldout" else "-", label=_NAMES[part])  # fmt: skip
+    axes.set_xlim(epochs[0] - 0.5, epochs[-1] + 0.5)  # whole epochs, however few
     axes.set_ylabel(measure)
     axes.grid(True, color="#e6e6e6", linewidth=0.5)
     axes.xaxis.set_major_locator(MaxNLocator(integer=True))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import os
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -50,7 +51,7 @@ def panels_figure(
             measures = list(dict.fromkeys(measure for _, measure in lines))
             for part, measure in lines:
                 values = [row[f"{part}_{measure}"] for row in history]
-                if all(value is None for value in values):
+                if all(value is None or not math.isfinite(value) for value in values):
                     continue
                 dashed = len(measures) > 1 and measure == "loss"
                 place.plot([row["epoch"] for row in history], values, "--" if dashed else "-",
@@ -60,8 +61,13 @@ def panels_figure(
             place.set_ylabel(" and ".join(measures))
             place.grid(True, color="#e6e6e6", linewidth=0.5)
             place.xaxis.set_major_locator(MaxNLocator(integer=True))
+            # whole epochs, however few
+            place.set_xlim(history[0]["epoch"] - 0.5, history[-1]["epoch"] + 0.5)
             if place.lines:
                 place.legend(frameon=False, fontsize=8)
+            else:
+                place.text(0.5, 0.5, "no number in any epoch", transform=place.transAxes, ha="center")
+                place.set_yticks([])
         heldout = any(
             part == "heldout" and row["heldout_loss"] is not None
             for lines in panels for part, _ in lines for row in history

@@ -41,6 +41,13 @@ def test_an_epoch_that_diverged_leaves_the_lines_of_those_before(tmp_path):
     assert {"fit loss", "held-out loss", "x (held-out: not used for choosing)"} <= set(texts(svg))
 
 
+def test_a_training_that_diverged_at_once_says_that_there_is_no_number(tmp_path):
+    row = {"epoch": 1, "train_loss": math.nan, "train_accuracy": 0.1, "heldout_loss": None}
+    _, svg = panels_figure([row], (LOSS, ACCURACY), tmp_path / "curves", "lr 1")
+    found = texts(svg)
+    assert "no number in any epoch" in found and "fit accuracy" in found and "fit loss" not in found
+
+
 def test_equal_histories_give_equal_bytes(tmp_path):
     first, second = (panels_figure(HISTORY, (ACCURACY,) * 4, tmp_path / name, "x") for name in ("a", "b"))
     assert [path.read_bytes() for path in first] == [path.read_bytes() for path in second]
