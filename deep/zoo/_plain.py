@@ -7,6 +7,7 @@ from typing import NamedTuple
 
 from torch import nn
 
+from deep.zoo._dropout import Dropout
 from deep.zoo._shapes import flat_features
 
 
@@ -64,13 +65,13 @@ def plain_network(
     features = flat_features(layers, input_size)
     dropouts = [] if dropout is None else [dropout]  # zero or one layer at each place
     if drop == "features":
-        layers += map(nn.Dropout, dropouts)
+        layers += map(Dropout, dropouts)
     for i, width in enumerate(hidden):
         if drop == "before hidden":
-            layers += map(nn.Dropout, dropouts)
+            layers += map(Dropout, dropouts)
         layers += [nn.Linear(features, width), activation()]
         if drop in ("all", "hidden") or (drop == "first two hidden" and i < 2):
-            layers += map(nn.Dropout, dropouts)
+            layers += map(Dropout, dropouts)
         features = width
     layers.append(nn.Linear(features, num_classes))
     if last is not None:
@@ -96,7 +97,7 @@ def convolutions(
             layers.append(stage.norm(stage.channels))
         layers.append(activation())
         if dropout is not None:
-            layers.append(nn.Dropout(dropout))
+            layers.append(Dropout(dropout))
         layers += [stage.pool(kernel, stride) for kernel, stride in stage.pools]
         in_channels = stage.channels
     return layers

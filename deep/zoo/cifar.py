@@ -12,6 +12,7 @@ from typing import NamedTuple
 
 from torch import Tensor, nn
 
+from deep.zoo._dropout import Dropout
 from deep.zoo._network import Network
 from deep.zoo._shapes import flat_features
 
@@ -129,7 +130,7 @@ def cifar(
             shortcut = nn.Conv2d(entry, channels, 1, group.stride) if kind == "projection" else None
             parts["add" + "".join(map(str, numbers))] = Residual(nn.Sequential(body), shortcut)
         if group.drop and after_groups is not None:
-            parts[f"drop{done}"] = nn.Dropout(after_groups)
+            parts[f"drop{done}"] = Dropout(after_groups)
     parts["pool"] = nn.MaxPool2d(4)
     parts["flatten"] = nn.Flatten()
     features = flat_features(list(parts.values()), input_size)
@@ -137,7 +138,7 @@ def cifar(
     parts["hidden_relu"] = nn.ReLU()
     parts["hidden_bn"] = _norm1d(128)
     if after_hidden is not None:
-        parts["hidden_drop"] = nn.Dropout(after_hidden)
+        parts["hidden_drop"] = Dropout(after_hidden)
     parts["logits"] = nn.Linear(128, num_classes)
     return nn.Sequential(parts)
 

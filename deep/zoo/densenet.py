@@ -7,8 +7,8 @@ from __future__ import annotations
 
 import torch
 from torch import Tensor, nn
-from torch.nn import functional
 
+from deep.zoo import _dropout
 from deep.zoo._network import Network
 
 
@@ -30,7 +30,7 @@ class DenseLayer(nn.Module):
         new = self.conv1(self.relu1(self.norm1(x)))
         new = self.conv2(self.relu2(self.norm2(new)))
         if self.dropout:
-            new = functional.dropout(new, self.dropout, self.training)
+            new = _dropout.dropout(new, self.dropout, self.training)
         return torch.cat([x, new], dim=1)
 
 

@@ -12,6 +12,8 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
+from deep.zoo import _dropout
+from deep.zoo._dropout import Dropout
 from deep.zoo._network import Network
 
 
@@ -117,7 +119,7 @@ class GoogLeNet(nn.Module):
             if name in _POOL_AFTER:
                 self.add_module(_POOL_AFTER[name], nn.MaxPool2d(3, stride=2, padding=1))
         self.avgpool = AvgPool2d(pool[0] if pool[0] == pool[1] else pool, stride=1, padding=0)
-        self.dropout = None if dropout is None else nn.Dropout(dropout)
+        self.dropout = None if dropout is None else Dropout(dropout)
         self.fc = nn.Linear(channels, num_classes)
 
     def forward(self, x: Tensor) -> Tensor:
@@ -130,7 +132,7 @@ class GoogLeNet(nn.Module):
         x = torch.flatten(self.avgpool(x), 1)  # 1024
         if self.dropout is not None:
             # R1 lists the module but its table has no row for it: the module is never called itself.
-            x = functional.dropout(x, self.dropout.p, self.training)
+            x = _dropout.dropout(x, self.dropout.p, self.training)
         return self.fc(x)
 
 

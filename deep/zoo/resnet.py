@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from torch import Tensor, nn
 
+from deep.zoo._dropout import Dropout
 from deep.zoo._network import Network
 
 
@@ -48,7 +49,7 @@ def _torchvision_resnet18(num_classes: int, dropout: float | None):
     resnet = models.resnet18(weights=None, num_classes=num_classes)
     if dropout is not None:
         # Behind the pool rather than in front of `fc`, so that no weight changes its name.
-        resnet.avgpool = nn.Sequential(resnet.avgpool, nn.Dropout(dropout))
+        resnet.avgpool = nn.Sequential(resnet.avgpool, Dropout(dropout))
     return resnet
 
 

@@ -13,6 +13,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
+from deep.zoo._dropout import Dropout
 from deep.zoo._network import Network
 
 _PATCH = 2
@@ -122,7 +123,7 @@ class WhitenedNet(nn.Module):
         self.whiten = WhiteningConv2d(in_channels)
         self.act = nn.SiLU()
         self.blocks = blocks
-        self.dropout = None if dropout is None else nn.Dropout(dropout)
+        self.dropout = None if dropout is None else Dropout(dropout)
         self.head = nn.Linear(width, num_classes, bias=False)
 
     def forward(self, x: Tensor) -> Tensor:
