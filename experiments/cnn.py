@@ -259,7 +259,7 @@ def train_job(
 
 def check_job(job: Job) -> None:
     """ValueError, before anything is trained, for settings that these images and this network cannot have."""
-    n_images = sum(map(len, job.data.fit_and_select(job.recipe.seed, job.recipe.fit_all)[:1]))
+    n_images = job.data.n_fit(job.recipe.seed, job.recipe.fit_all)
     with torch.device("meta"):
         network = _untrained(job, pretrained=False)
     check_size(job.model, file_bytes(network), job.recipe.size_limit)

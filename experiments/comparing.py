@@ -7,7 +7,7 @@ from pathlib import Path
 
 import numpy as np
 
-from experiments.data import PROJECT
+from experiments.data import set_folder
 from experiments.tabulate import aligned, check_writable
 from reports import Comparison, Run, compare, read_run
 from reports.comparison import CSV_COLUMNS, csv_rows, explanation
@@ -69,9 +69,8 @@ def heldout_pictures(run: Run, data: str | None) -> Picture | None:
     FileNotFoundError
         `data` does not hold them.
     """
-    root = os.environ.get("SCENEBENCH_DATA")
     name = str(run.result["data"].get("name", ""))
-    folder = Path(data) if data else (Path(root) if root is not None else PROJECT / "data") / name
+    folder = Path(data) if data else set_folder(name)
     if not folder.is_dir() or not name and not data:
         if data:
             raise FileNotFoundError(f"{folder}: no such folder: give the one with the test images")

@@ -51,6 +51,12 @@ def load_data(
     return found, f"data: {note}: {sizes}"
 
 
+def set_folder(name: str) -> Path:
+    """Where a known set lies if it is here: below SCENEBENCH_DATA, or where that is unset in ``data/``."""
+    root = os.environ.get("SCENEBENCH_DATA")
+    return (Path(root) if root is not None else PROJECT / "data") / name
+
+
 def _choose(data, dataset) -> tuple[Path, str | None, str]:
     if data is not None:
         return Path(data), None, str(data)

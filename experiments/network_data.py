@@ -11,7 +11,7 @@ import numpy as np
 from deep.data import Images, at_stored_size
 from experiments.data import PROJECT
 from experiments.data import load_data as load_scenes
-from scenes.dataset import Labelled, SceneDataset, fingerprint, identical_images, progress
+from scenes.dataset import SceneDataset, fingerprint, identical_images, progress
 from scenes.formats import (
     ArrayPart,
     CoursePart,
@@ -32,6 +32,10 @@ DATASETS = (*ARRAY_SETS, "scene15", "synthetic")
 
 # Images a class of a --lite training, and held out.
 LITE_FIT, LITE_HELDOUT = 60, 20
+
+# What stands before an image's name in each part; names of arrays carry it already.
+_FOLDERS = {"cifar10": ("", ""), "mnist": ("", ""), "course": ("train/", "val/"),
+            "folders": ("train/", "test/")}  # fmt: skip
 
 # The set of each network's report; others take cifar10.
 _SET_OF_MODEL = {"lenet_32": "cifar10", "lenet_": "fashion_mnist", "alexnet_32": "cifar10",
@@ -77,12 +81,18 @@ class NetworkData:
 
     def fit_and_select(self, seed: int, fit_all: bool) -> tuple[Images, Images]:
         """The fitted images and the seeded tenth that is chosen on (empty with `fit_all`)."""
-        if fit_all:
-            fit, select = np.arange(len(self.train)), np.arange(0)
-        else:
-            fit, select = select_part(self.train.labels, seed)
+        fit, select = self._rows(seed, fit_all)
         whole = Images.of(self.train.images, self.train.labels)
         return whole.taken(fit), whole.taken(select)
+
+    def n_fit(self, seed: int, fit_all: bool) -> int:
+        """How many images `fit_and_select` gives to fit, without taking them."""
+        return len(self._rows(seed, fit_all)[0])
+
+    def _rows(self, seed: int, fit_all: bool) -> tuple[np.ndarray, np.ndarray]:
+        if fit_all:
+            return np.arange(len(self.train)), np.arange(0)
+        return select_part(self.train.labels, seed)
 
     def heldout_images(self) -> Images:
         """The held-out images."""
@@ -197,7 +207,7 @@ def load_network_data(
         for hashes, part in ((train_hashes, train), (heldout_hashes, heldout))
     ]
     prints = [fingerprint(hashes, labels) for hashes, _, labels in labelled]
-    leaks = _leaks(labelled[0], labelled[1], "" if kind in ("cifar10", "mnist") else kind)
+    leaks = identical_images(labelled[0], labelled[1], _FOLDERS[kind])
     if merge:
         train, heldout, classes = _merged(train, heldout, classes, merge)
     train, heldout, classes = _in_sorted_order(train, heldout, classes)
@@ -207,18 +217,6 @@ def load_network_data(
         name or Path(str(data)).resolve().name, f"data: {note}: {sizes}", classes, train, heldout, unlabelled,
         prints[0], prints[1], f"{height}x{width}", leaks, tuple(skipped),
     )  # fmt: skip
-
-
-def _leaks(train: Labelled, heldout: Labelled, kind: str) -> dict[str, list[list[str]]]:
-    """Identical images by name; those of arrays carry their part in their names."""
-    folders = {"": ("", ""), "course": ("train/", "val/")}.get(kind, ("train/", "test/"))
-    prefix = dict(zip(("train", "test"), folders, strict=True))
-    found = identical_images(train, heldout)
-    leaks = {
-        name: [[prefix[which] + image for which, image in pair] for pair in pairs]
-        for name, pairs in found.items()
-    }
-    return leaks | {"train_test": [[a, b] for (_, a), (_, b) in found["train_test"]]}
 
 
 def read_picture(path: Path, input_size: tuple[int, int, int], resize: str) -> np.ndarray:

@@ -24,6 +24,7 @@ from experiments.network_tables import (
     figure_name,
 )
 from experiments.tables import EXPERIMENTS, Row, read_rows
+from reports.tables import markdown_table
 from scenes.files import atomic_path
 
 OWED = "owed"
@@ -58,9 +59,7 @@ class Page:
 
     def table(self, lines: Sequence[Sequence[str]]) -> None:
         """A table; the first line is its head."""
-        marked = ["|" + "---|" * len(lines[0])]
-        rows = ["| " + " | ".join(cell.replace("|", "\\|") for cell in line) + " |" for line in lines]
-        self._blocks.append("\n".join([rows[0], *marked, *rows[1:]]))
+        self._blocks.append(markdown_table(lines).rstrip("\n"))
 
     def listing(self, text: str, fold: str = "") -> None:
         """A text as it is, behind the words of `fold` where it is long."""

@@ -78,6 +78,7 @@ def train(args, command: list[str]) -> list[Path]:
         say(f"starts anew: what there is in {parts} is dropped (--resume goes on with it)")
         shutil.rmtree(parts)
     folders: list[Path] = []
+    results: list[dict] = []
     precision: str | None = args.precision
     for name, (_, job) in zip(names, settings, strict=True):
         at = parts / name if several else None
@@ -96,19 +97,17 @@ def train(args, command: list[str]) -> list[Path]:
         precision = found["config"]["precision"]
         say("\n" + "\n".join(_result_lines(found)))
         folders.append(at)
+        results.append(found)
         if not several:
             say(at)
     if not several or rank:
         return folders
-    runs = {name: read_run(folder).result for name, folder in zip(names, folders, strict=True)}
-    folder = write_table_run(
-        args.runs_dir, args.model, [_table_row(name, result) for name, result in runs.items()],
-        dict(zip(names, folders, strict=True)),
-    )  # fmt: skip
+    rows = [_table_row(name, result) for name, result in zip(names, results, strict=True)]
+    folder = write_table_run(args.runs_dir, args.model, rows, dict(zip(names, folders, strict=True)))
     shutil.rmtree(parts)
     with contextlib.suppress(OSError):  # others are still unfinished
         parts.parent.rmdir()
-    print("\n" + "\n".join(_screen_table(varied, list(runs.values()))))
+    print("\n" + "\n".join(_screen_table(varied, results)))
     print(folder)
     return [folder]
 

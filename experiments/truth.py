@@ -2,12 +2,11 @@
 
 import csv
 import io
-import os
 import re
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from experiments.data import PROJECT
+from experiments.data import set_folder
 from reports import read_run
 from scenes.dataset import SceneDataset, committed_split, image_files
 from scenes.formats import (
@@ -168,8 +167,7 @@ def _of_known_set(name: str) -> Truth:
         return Truth(name, labels, tuple(sorted(set(labels.values()))))
     if name == "synthetic":
         return replace(_of_folder(synthetic_folder(), ()), name=name)
-    root = os.environ.get("SCENEBENCH_DATA")
-    folder = (Path(root) if root is not None else PROJECT / "data") / name
+    folder = set_folder(name)
     if not folder.is_dir():
         raise FileNotFoundError(
             f"{folder}: no such folder: get it with python scripts/get_data.py {name} --to {folder.parent}"

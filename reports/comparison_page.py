@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import base64
 import itertools
 from collections import defaultdict
 from collections.abc import Sequence
@@ -13,7 +12,7 @@ from matplotlib.figure import Figure
 
 from reports.comparison import Comparison, csv_rows, explanation
 from reports.figures import STYLE, save_figure
-from reports.page import MOST_IN_A_CELL, Picture, in_turns, template, thumbnail
+from reports.page import MOST_IN_A_CELL, Picture, in_turns, svg_source, template, thumbnail
 from scenes.dataset import progress
 from scenes.threads import in_threads
 
@@ -107,13 +106,9 @@ def comparison_page(
         for side in block["sides"]:
             for image in side["images"]:
                 image["picture"] = album.get(image["name"])
-    source = None
-    if figure is not None:
-        text = base64.b64encode(figure.read_bytes()).decode("ascii")
-        source = f"data:image/svg+xml;base64,{text}"
     return template("comparison.html").render(
         names=comparison.names, n=comparison.n, runs=run_lines(comparison), pairs=pair_lines(comparison),
-        blocks=blocks, figure=source,
+        blocks=blocks, figure=svg_source(figure) if figure else None,
     ) + "\n"  # fmt: skip
 
 

@@ -14,7 +14,7 @@ from matplotlib.ticker import MaxNLocator
 from reports.figures import STYLE, save_figure
 
 _NAMES = {"train": "fit", "select": "select", "heldout": "held-out, not used for choosing"}
-_COLOURS = {"train": "#08519c", "select": "#a63603", "heldout": "#636363"}
+COLOURS = {"train": "#08519c", "select": "#a63603", "heldout": "#636363"}
 
 
 def learning_curves_figure(
@@ -63,7 +63,7 @@ def _draw(axes: Axes, history: Sequence[Mapping], parts: Sequence[str], measure:
     epochs = [row["epoch"] for row in history]
     for part in parts:
         values = [row[f"{part}_{measure}"] for row in history]
-        axes.plot(epochs, values, color=_COLOURS[part], linewidth=1.3, marker=".", markersize=4,
+        axes.plot(epochs, values, color=COLOURS[part], linewidth=1.3, marker=".", markersize=4,
                   linestyle="--" if part == "heldout" else "-", label=_NAMES[part])  # fmt: skip
     axes.set_xlim(epochs[0] - 0.5, epochs[-1] + 0.5)  # whole epochs, however few
     axes.set_ylabel(measure)

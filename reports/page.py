@@ -245,13 +245,17 @@ def _by_state(diagnoses: Sequence[Mapping]) -> list[Mapping]:
     return sorted(diagnoses, key=lambda found: order.index(found["state"]))
 
 
+def svg_source(path: Path) -> str:
+    """An SVG as the source of a picture within a page: nothing in it can run."""
+    return "data:image/svg+xml;base64," + base64.b64encode(path.read_bytes()).decode("ascii")
+
+
 def _figures(folder: Path | None) -> list[dict[str, object]]:
-    """The figures of a folder as pictures within the page: nothing in them can run."""
+    """The figures of a folder, with their titles."""
     found = []
     for name, title in (("curves.svg", "Learning curves"), ("diagram.svg", "Block diagram")):
         if folder is not None and (folder / name).is_file():
-            text = base64.b64encode((folder / name).read_bytes()).decode("ascii")
-            source = f"data:image/svg+xml;base64,{text}"
+            source = svg_source(folder / name)
             found.append({"title": title, "source": source, "long": name == "diagram.svg"})
     return found
 

@@ -11,9 +11,9 @@ import matplotlib.style
 from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
 
+from reports.curves import COLOURS
 from reports.figures import STYLE, save_figure
 
-_COLOURS = {"train": "#08519c", "select": "#a63603", "heldout": "#636363"}
 _NAMES = {"train": "fit", "select": "select", "heldout": "held-out"}
 
 
@@ -55,7 +55,7 @@ def panels_figure(
                     continue
                 dashed = len(measures) > 1 and measure == "loss"
                 place.plot([row["epoch"] for row in history], values, "--" if dashed else "-",
-                           color=_COLOURS[part], linewidth=1.3, marker=".", markersize=4,
+                           color=COLOURS[part], linewidth=1.3, marker=".", markersize=4,
                            label=f"{_NAMES[part]} {measure}")  # fmt: skip
             place.set_xlabel("epoch")
             place.set_ylabel(" and ".join(measures))

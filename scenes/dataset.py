@@ -163,12 +163,7 @@ class SceneDataset:
             (scanned.scans[which].hashes, part.names, part.labels)
             for which, part in (("train", scanned.train), ("test", scanned.test))
         )
-        found = identical_images(train, test)
-        prefixed = {
-            kind: [[f"{which}/{name}" for which, name in pair] for pair in pairs]
-            for kind, pairs in found.items()
-        }
-        return prefixed | {"train_test": [[a, b] for (_, a), (_, b) in found["train_test"]]}
+        return identical_images(train, test)
 
     def image_sizes(self) -> str:
         """The smallest and largest image by area, ``200x200 to 411x300`` (width x height)."""
@@ -188,26 +183,28 @@ def fingerprint(hashes: Sequence[str], labels: Sequence[str]) -> str:
 
 
 Labelled = tuple[Sequence[str], Sequence[str], Sequence[str]]
-Pair = tuple[tuple[str, str], tuple[str, str]]
 
 
-def identical_images(train: Labelled, test: Labelled) -> dict[str, list[Pair]]:
+def identical_images(
+    train: Labelled, test: Labelled, folders: tuple[str, str] = ("train/", "test/")
+) -> dict[str, list[list[str]]]:
     """Identical images, by their pixel hashes: between two parts, within one, and across classes.
 
     Parameters
     ----------
     train, test : (hashes, names, labels), sequences of str
+    folders : (str, str)
+        What stands before the names of each part where a pair may be of one part.
 
     Returns
     -------
     dict
-        ``train_test``, ``within`` and ``across_classes``: sorted pairs ((part, name), (part, name)), part
-        "train" or "test". Each image is paired with the first of its kind, so that their number grows with
-        the number of images and no faster.
+        Sorted pairs of names as `SceneDataset.leaks` has them. Each image is paired with the first of its
+        kind, so that their number grows with the number of images and no faster.
     """
     first: dict[tuple[str, str], tuple[str, str]] = {}  # of each hash in each part
     labels_of: dict[str, dict[str, tuple[str, str]]] = defaultdict(dict)  # first of each label of a hash
-    found: dict[str, list[Pair]] = {"train_test": [], "within": [], "across_classes": []}
+    found: dict[str, list[tuple]] = {"train_test": [], "within": [], "across_classes": []}
     for which, part in (("train", train), ("test", test)):
         for digest, name, label in zip(*part, strict=True):
             image = (which, name)
@@ -220,7 +217,14 @@ def identical_images(train: Labelled, test: Labelled) -> dict[str, list[Pair]]:
             if others:
                 found["across_classes"].append((others[0], image))
             labels_of[digest].setdefault(label, image)
-    return {kind: sorted(pairs) for kind, pairs in found.items()}
+    folder = dict(zip(("train", "test"), folders, strict=True))
+    return {
+        kind: [
+            [name if kind == "train_test" else folder[which] + name for which, name in pair]
+            for pair in sorted(pairs)
+        ]
+        for kind, pairs in found.items()
+    }
 
 
 def committed_split(name: str) -> dict[str, dict[str, str]]:
