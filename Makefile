@@ -6,10 +6,19 @@ PIP    := $(PYTHON) -m pip --disable-pip-version-check -q
 LISTS  := setup.cfg pyproject.toml constraints.txt
 DATA   ?=
 
-.PHONY: bow test test-slow lint install install-all vlfeat clean
+.PHONY: bow grade test test-slow lint install install-all vlfeat clean
 
 bow: install ## recognise scenes by bags of SIFT; DATA=DIR uses your own images
 	$(PYTHON) scripts/run_bow.py --step 1 --k 8 $(if $(DATA),--data "$(DATA)")
+
+GRADE := runs/grade
+grade: install-all ## a baseline and a network on the synthetic scenes, compared and graded
+	rm -rf $(GRADE)
+	$(PYTHON) scripts/run_tiny.py --dataset synthetic --runs-dir $(GRADE)/submission/tiny
+	$(PYTHON) scripts/run_bow.py --dataset synthetic --runs-dir $(GRADE)/submission/bow
+	$(PYTHON) scripts/train_cnn.py --model fastnet --dataset synthetic --runs-dir $(GRADE)/submission/cnn
+	$(PYTHON) scripts/compare.py $(GRADE)/submission/bow/* $(GRADE)/submission/cnn/* --out $(GRADE)/comparison
+	$(PYTHON) scripts/grade.py $(GRADE)/submission --truth synthetic --out $(GRADE)/grades
 
 test: install-all lint ## everything but the slow tests
 	$(PYTHON) -m pytest -q

@@ -1,16 +1,22 @@
-"""ONNX files of saved networks, checked against torch by running onnxruntime."""
+"""ONNX files of saved networks, checked against torch by running onnxruntime, and such files put to use."""
 
+import itertools
+import json
 import warnings
+from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
 import torch
+from torch import Tensor, nn
 
-from deep.weights import SavedModel
+from deep.weights import SavedModel, described_use
 from scenes.files import atomic_path
 
 INPUT, OUTPUT = "images", "logits"
 TOLERANCE = 1e-3  # of float32 outputs, relative to the largest
+_INSTALL = "run `make install-all` or pip install -e '.[onnx]'"
+_MOST_ONNX_BYTES = 2**31 - 1  # what protobuf can hold
 # One image is what predicting a photograph asks for; the other size shows that the batch is not fixed.
 _CHECKED_BATCHES = (1, 3)
 
@@ -37,9 +43,7 @@ def export_onnx(saved: SavedModel, path: Path) -> float:
         import onnxruntime
         import onnxscript  # noqa: F401  torch exports with it
     except ModuleNotFoundError as error:
-        raise ValueError(
-            f"{error.name} is missing: run `make install-all` or pip install -e '.[onnx]'"
-        ) from None
+        raise ValueError(f"{error.name} is missing: {_INSTALL}") from None
     model = _onnx_model(saved)
     for key, text in saved.metadata().items():
         model.metadata_props.add(key=key, value=text)
@@ -54,6 +58,96 @@ def export_onnx(saved: SavedModel, path: Path) -> float:
                 "this network cannot be exported"
             )
     return difference
+
+
+class OnnxNetwork(nn.Module):
+    """An ONNX graph on onnxruntime's processor back end, one thread, called like any network."""
+
+    def __init__(self, data: bytes):
+        super().__init__()
+        import onnxruntime
+
+        options = onnxruntime.SessionOptions()
+        options.intra_op_num_threads = 1
+        options.log_severity_level = 4  # what goes wrong is raised
+        self.session = onnxruntime.InferenceSession(data, options, providers=["CPUExecutionProvider"])
+        inputs, outputs = self.session.get_inputs(), self.session.get_outputs()
+        if len(inputs) != 1 or len(outputs) != 1:
+            raise ValueError(f"{len(inputs)} inputs and {len(outputs)} outputs, not one of each")
+        self.names = inputs[0].name, outputs[0].name
+        fixed = inputs[0].shape[:1]
+        self.batch = fixed[0] if fixed and isinstance(fixed[0], int) else None
+
+    def forward(self, x: Tensor) -> Tensor:
+        """float32 (n, C, H, W) to logits (n, classes); filled up where the graph takes a fixed number."""
+        images, logits = self.names
+        parts = [x] if self.batch is None else x.split(self.batch)
+        found = []
+        for part in parts:
+            missing = 0 if self.batch is None else self.batch - len(part)
+            full = torch.cat([part, part.new_zeros(missing, *part.shape[1:])]).float().contiguous()
+            found.append(self.session.run([logits], {images: full.numpy()})[0][: len(part)])
+        return torch.from_numpy(np.concatenate(found))
+
+
+def _tensors(nodes) -> Iterator:
+    """The tensors in the attributes of nodes, and in the graphs there."""
+    for node in nodes:
+        for attribute in node.attribute:
+            yield from (attribute.t, *attribute.tensors)
+            for graph in (attribute.g, *attribute.graphs):
+                yield from graph.initializer
+                yield from _tensors(graph.node)
+
+
+def load_onnx(path: Path) -> SavedModel:
+    """The network in an ONNX file whose metadata say how to use it, as `export_onnx` writes them.
+
+    Needed are ``classes``, ``input_size``, ``mean`` and ``std``; without ``resize`` images are squashed,
+    without ``recipe`` each is looked at once. Data outside of the file are never read.
+
+    Raises
+    ------
+    FileNotFoundError, ValueError
+        No such file; onnx or onnxruntime is missing; damaged; external data; metadata missing or wrong; a
+        graph that does not take images of that size to as many outputs as there are classes.
+    """
+    path = Path(path)
+    if not path.is_file():
+        raise FileNotFoundError(f"{path}: no such model: give an .onnx file")
+    try:
+        import onnx
+        import onnxruntime  # noqa: F401
+        from google.protobuf.message import DecodeError
+        from onnx.external_data_helper import uses_external_data
+    except ModuleNotFoundError as error:
+        raise ValueError(f"{error.name} is missing: {_INSTALL}") from None
+    if path.stat().st_size > _MOST_ONNX_BYTES:
+        raise ValueError(f"{path}: more than {_MOST_ONNX_BYTES} bytes: give a smaller model")
+    data = path.read_bytes()
+    try:
+        model = onnx.ModelProto.FromString(data)
+    except DecodeError:
+        raise ValueError(f"{path}: no ONNX file, or a damaged one: export it again") from None
+    nodes = itertools.chain(model.graph.node, *(function.node for function in model.functions))
+    if any(map(uses_external_data, itertools.chain(model.graph.initializer, _tensors(nodes)))):
+        raise ValueError(f"{path}: keeps data outside of the file: export it into one")
+    try:
+        texts = {"resize": '"squash"', "recipe": "{}"}
+        texts |= {prop.key: prop.value for prop in model.metadata_props}
+        for key in ("classes", "input_size", "mean", "std"):
+            if key not in texts:
+                raise ValueError(f"no {key} in its metadata")
+        keys = ("classes", "input_size", "mean", "std", "resize", "recipe")
+        use = described_use({key: json.loads(texts[key]) for key in keys})
+        network = OnnxNetwork(data).eval()
+        logits = network(torch.zeros(1, *use["input_size"]))
+        if tuple(logits.shape) != (1, len(use["classes"])):
+            raise ValueError(f"outputs of shape {tuple(logits.shape)} for {len(use['classes'])} classes")
+    except Exception as error:  # onnxruntime raises its own kinds
+        reason = " ".join(str(error).split())[:200]
+        raise ValueError(f"{path}: cannot be used ({reason}): export it again") from None
+    return SavedModel(network, "onnx", {}, **use)
 
 
 def _onnx_model(saved: SavedModel):

@@ -175,12 +175,24 @@ def _rebuilt(path: Path, texts: dict[str, str], file) -> SavedModel:
 def _described(texts: dict[str, str]) -> dict:
     """What the metadata say, checked: the fields of a `SavedModel` but for the network."""
     found = {key: json.loads(texts[key]) for key in _KEYS}
-    name, options, classes, size = found["model"], found["options"], found["classes"], found["input_size"]
+    name, options = found["model"], found["options"]
     if not isinstance(name, str) or name not in MODELS:
         raise ValueError(f"unknown model {str(name)[:80]!r}")
     # `pretrained`, say, would read other files
     if not isinstance(options, dict) or not set(options) <= set(MODELS[name].options):
         raise ValueError(f"options of {name} are {', '.join(MODELS[name].options)}")
+    return {"name": name, "options": options, **described_use(found)}
+
+
+def described_use(found: dict) -> dict:
+    """What a network's metadata say of its classes and its input, checked, as fields of a `SavedModel`.
+
+    Raises
+    ------
+    ValueError
+        No list of different class names, no [C, H, W] in range, mean or std that cannot be, an unknown rule.
+    """
+    classes, size = found["classes"], found["input_size"]
     if not isinstance(classes, list) or not all(isinstance(label, str) for label in classes):
         raise ValueError("classes are no list of names")
     if not 0 < len(classes) == len(set(classes)):
@@ -203,9 +215,8 @@ def _described(texts: dict[str, str]) -> dict:
     if found["recipe"].get("views", 1) not in get_args(Views):
         raise ValueError(f"views of the recipe are not one of {get_args(Views)}")
     return {
-        "name": name, "options": options, "classes": tuple(classes), "input_size": tuple(size),
-        "mean": tuple(map(float, found["mean"])), "std": tuple(map(float, found["std"])),
-        "resize": found["resize"], "recipe": found["recipe"],
+        "classes": tuple(classes), "input_size": tuple(size), "mean": tuple(map(float, found["mean"])),
+        "std": tuple(map(float, found["std"])), "resize": found["resize"], "recipe": found["recipe"],
     }  # fmt: skip
 
 

@@ -78,8 +78,10 @@ def bag_vectors(
     fitted = BagOfWords(**{**bag.get_params(), "vocabulary": vocabulary}).fit([])
     hashes = [digest for which in ("train", "test") for digest in dataset.scans[which].hashes]
     counts, enlarged, cost = encode(fitted, dataset.train.paths + dataset.test.paths, hashes, fresh=fresh)
-    names = [f"train/{name}" for name in dataset.train.names] + [
-        f"test/{name}" for name in dataset.test.names
+    names = [
+        f"{folder}{name}"
+        for folder, part in zip(dataset.folders, (dataset.train, dataset.test), strict=True)
+        for name in part.names
     ]
     per_image = float(counts.sum(axis=1).mean())
     config = _plain(bag.get_params()) | {"n_words": len(vocabulary.words)}
@@ -234,7 +236,10 @@ def _facts(dataset, encoded, predicted, name, config, n_settings, selection, tin
         n_settings=n_settings,
         selection=selection,
         tiny_accuracy=tiny_accuracy,
-        duplicates_train_test=[[f"train/{a}", f"test/{b}"] for a, b in leaks["train_test"]],
+        duplicates_train_test=[
+            [f"{folder}{name}" for folder, name in zip(dataset.folders, pair, strict=True)]
+            for pair in leaks["train_test"]
+        ],
         duplicates_within=leaks["within"],
         duplicates_across_classes=leaks["across_classes"],
         flat_images=[image for scan in dataset.scans.values() for image in scan.flat],

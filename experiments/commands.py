@@ -108,6 +108,7 @@ FLAGS: dict[str, dict] = {
     "dataset": {"choices": DATASETS, "help": "a known set; without it scene15, else the synthetic scenes"},
     "split": {"type": share, "metavar": "F",
               "help": "share that trains, for a folder without train/ (default: 0.5)"},
+    "course_split": {"action": "store_true", "help": "CIFAR-10: 20,000 train, 5,000 held out"},
     "seed": {"type": at_least_0, "help": "seed of the vocabulary and of a drawn split"},
     "runs_dir": {"metavar": "DIR", "type": Path, "help": "where run folders are written"},
     "jobs": {"type": at_least_1, "metavar": "N",

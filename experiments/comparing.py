@@ -5,9 +5,7 @@ import os
 from collections.abc import Sequence
 from pathlib import Path
 
-import numpy as np
-
-from experiments.data import set_folder
+from experiments.data import image_sources, set_folder
 from experiments.tabulate import aligned, check_writable
 from reports import Comparison, Run, compare, read_run
 from reports.comparison import CSV_COLUMNS, csv_rows, explanation
@@ -15,7 +13,6 @@ from reports.comparison_page import comparison_page, cost_figure, pair_lines, ru
 from reports.page import Picture
 from reports.tables import latex_table, markdown_table
 from scenes.files import scratch_folder, sync_folder
-from scenes.formats import read_cifar10, read_mnist_like, which_kind
 from scenes.reading import read_pixels
 
 
@@ -75,28 +72,12 @@ def heldout_pictures(run: Run, data: str | None) -> Picture | None:
         if data:
             raise FileNotFoundError(f"{folder}: no such folder: give the one with the test images")
         return None
-    for part in (folder / "test", folder / "val", folder):
-        if (part / run.filenames[0]).is_file():
-            return lambda image: read_pixels(part / image)
-    arrays = _arrays(folder) if run.filenames[0].split("/")[0] in ("train", "test") else {}
-    if set(run.filenames) <= arrays.keys():
-        return lambda image: arrays[image]
+    found = image_sources(folder, run.filenames)
+    if found is not None:
+        return lambda image: read_pixels(found[image])
     if data:
         raise FileNotFoundError(f"{folder} holds no {run.filenames[0]}: give the folder with the test images")
     return None
-
-
-def _arrays(folder: Path) -> dict[str, np.ndarray]:
-    """The images of a set in arrays, by name."""
-    try:
-        kind = which_kind(folder)
-    except ValueError:
-        return {}
-    if kind not in ("cifar10", "mnist"):
-        return {}
-    first, second, _ = read_cifar10(folder) if kind == "cifar10" else read_mnist_like(folder)
-    parts = [part for part in (first, second) if part is not None]
-    return {name: image for part in parts for name, image in zip(part.filenames, part.images, strict=True)}
 
 
 def _write(folder: Path, comparison: Comparison, lines: Sequence[str], picture: Picture | None) -> None:

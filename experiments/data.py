@@ -1,14 +1,20 @@
 """Which images a command uses, said in one line before anything else."""
 
 import os
+from collections.abc import Sequence
+from dataclasses import dataclass
 from pathlib import Path
 
+import numpy as np
+
 from scenes.dataset import SceneDataset
+from scenes.formats import ArrayPart, cifar10_parts, read_cifar10, read_mnist_like, which_kind
 from scenes.synthetic import synthetic_folder
 
 PROJECT = Path(__file__).resolve().parents[1]
 
-DATASETS = ("scene15", "synthetic")
+ARRAY_SETS = ("cifar10", "mnist", "fashion_mnist")
+DATASETS = ("scene15", *ARRAY_SETS, "synthetic")
 
 # Images a class and part in a --lite run.
 LITE_IMAGES = 8
@@ -22,6 +28,7 @@ def load_data(
     *,
     split: float | None = None,
     seed: int = 0,
+    course_split: bool = False,
     lite: bool = False,
     skip_unreadable: bool = False,
     jobs: int | None = None,
@@ -30,17 +37,26 @@ def load_data(
 
     In this order: the folder `data`; the set `dataset` (scene15 if None) in the folder that the
     environment variable SCENEBENCH_DATA names, or where it is unset in ``data/`` under the project;
-    the built-in synthetic scenes, if no set was asked for by name.
+    the built-in synthetic scenes, if no set was asked for by name. A folder may hold class folders, or the
+    files of CIFAR-10 or MNIST.
 
     Raises
     ------
     FileNotFoundError, ValueError
-        No such folder or set; both `data` and `dataset` given; what `SceneDataset` refuses.
+        No such folder or set; both `data` and `dataset` given; what `SceneDataset` refuses; a split of a set
+        that has its own, or the course's of another than CIFAR-10.
     """
     if data is not None and dataset is not None:
         raise ValueError("--data and --dataset exclude each other: give one of them")
     folder, name, note = _choose(data, dataset)
-    found = SceneDataset.from_folder(folder, split=split, random_state=seed, name=name)
+    kind = "folders" if name in ("scene15", "synthetic") else _kind(folder)
+    check_split(kind, split, course_split, note)
+    if kind in ("cifar10", "mnist"):
+        arrays = read_arrays(folder, kind, name, course_split=course_split)
+        name = name or folder.resolve().name
+        found = SceneDataset.from_arrays(name, arrays.train, arrays.heldout, arrays.classes)
+    else:
+        found = SceneDataset.from_folder(folder, split=split, random_state=seed, name=name)
     if found.drawn:
         note += f", split {found.drawn[0]:g} with seed {found.drawn[1]}"
     if lite:
@@ -51,10 +67,77 @@ def load_data(
     return found, f"data: {note}: {sizes}"
 
 
+@dataclass(frozen=True)
+class Arrays:
+    """A set in arrays: both parts, the classes in official order, and how many training images are unused."""
+
+    train: ArrayPart
+    heldout: ArrayPart
+    classes: tuple[str, ...]
+    unlabelled: int = 0
+
+
+def read_arrays(folder: Path, kind: str, name: str | None = None, *, course_split: bool = False) -> Arrays:
+    """CIFAR-10 ("cifar10") or a set in idx files ("mnist") with the images that it holds out.
+
+    Of CIFAR-10 without its test batch these are 5,000 training images by a committed list; in the course's
+    split too, which trains on 20,000.
+    """
+    if kind == "mnist":
+        return Arrays(*read_mnist_like(folder, name=name))
+    train, heldout, classes = read_cifar10(folder)
+    if heldout is not None and not course_split:
+        return Arrays(train, heldout, classes)
+    fit_rows, heldout_rows, rest = cifar10_parts(train.images, train.labels, course=course_split)
+    return Arrays(train.select(fit_rows), train.select(heldout_rows), classes, len(rest))
+
+
+def check_split(kind: str, split: float | None, course_split: bool, note: str) -> None:
+    """ValueError for a split that data of this kind cannot have."""
+    if course_split and kind != "cifar10":
+        raise ValueError("--course-split divides the CIFAR-10 training images: use it with --dataset cifar10")
+    if split is not None and kind != "folders":
+        raise ValueError(f"--split is for folders without train/: {note} has its own parts")
+
+
+def _kind(folder: Path) -> str:
+    """"cifar10" or "mnist" for a folder with such files; all others are folders of classes."""
+    try:
+        kind = which_kind(folder)
+    except (ValueError, OSError):
+        return "folders"
+    return kind if kind in ("cifar10", "mnist") else "folders"
+
+
 def set_folder(name: str) -> Path:
-    """Where a known set lies if it is here: below SCENEBENCH_DATA, or where that is unset in ``data/``."""
+    """Where a known set lies if it is here: below SCENEBENCH_DATA, or where that is unset in ``data/``.
+
+    The synthetic scenes are always here.
+    """
+    if name == "synthetic":
+        return synthetic_folder()
     root = os.environ.get("SCENEBENCH_DATA")
     return (Path(root) if root is not None else PROJECT / "data") / name
+
+
+def image_sources(folder: Path, names: Sequence[str]) -> dict[str, Path | np.ndarray] | None:
+    """Where the images of these names are in a folder: files below it, its ``test/`` or ``val/``, or pixels
+    of a set in arrays; None where it has not all of them."""
+    for part in (folder / "test", folder / "val", folder):
+        if all((part / name).is_file() for name in names):
+            return {name: part / name for name in names}
+    if not folder.is_dir() or names[0].split("/")[0] not in ("train", "test"):
+        return None
+    try:
+        kind = which_kind(folder)
+    except ValueError:
+        return None
+    if kind not in ("cifar10", "mnist"):
+        return None
+    first, second, _ = read_cifar10(folder) if kind == "cifar10" else read_mnist_like(folder)
+    parts = [part for part in (first, second) if part is not None]
+    pixels = {name: image for part in parts for name, image in zip(part.filenames, part.images, strict=True)}
+    return {name: pixels[name] for name in names} if set(names) <= pixels.keys() else None
 
 
 def _choose(data, dataset) -> tuple[Path, str | None, str]:

@@ -1,99 +1,26 @@
-"""Somebody's predictions against the truth: what counts as wrong, what is said about it, the run folder.
+"""Somebody's predictions against the truth: what cannot belong together, and the run folder."""
 
-A truth image without a row, with contradicting rows or with an unknown label is wrong; equal duplicates
-count once; rows for unknown images are ignored. Each of these is a finding, and the denominator is always
-the truth.
-"""
-
-from collections import defaultdict
-from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from collections.abc import Sequence
 
 import numpy as np
 
-from experiments.truth import Truth
 from reports import Facts, RunRecord, confusion_matrix, diagnose, environment
+from reports.judging import Judged
 
-# What is said of the predictions, in this order; each with its consequence.
-FINDINGS = {
-    "missing": "without a row: counted as wrong",
-    "contradicting": "with rows that contradict each other: counted as wrong",
-    "unknown_label": "with a label that is no class: counted as wrong",
-    "duplicate": "with equal rows more than once: counted once",
-    "unknown_image": "named by a row and not in the truth: ignored",
-}
 _WRONG = ("missing", "contradicting", "unknown_label")
-_MOST_NAMED = 20  # images of a finding that are not of the truth; there may be any number
-
-
-@dataclass(frozen=True)
-class Judged:
-    """Predictions held against the truth.
-
-    Attributes
-    ----------
-    truth : Truth
-    predicted : dict of str to str or None
-        Class predicted for each image of the truth; None where it counts as wrong by rule.
-    findings : list of dict
-        ``kind``, ``count``, ``text`` and ``images`` (all of the truth's, some of the unknown ones).
-    """
-
-    truth: Truth
-    predicted: dict[str, str | None]
-    findings: list[dict]
-
-    @property
-    def accuracy(self) -> float:
-        """Share of the truth's images that were predicted right."""
-        hits = sum(self.predicted[name] == label for name, label in self.truth.labels.items())
-        return hits / len(self.truth.labels)
-
-
-def judge(rows: Iterable[tuple[str, str]], truth: Truth) -> Judged:
-    """Hold rows (image name, label) against the truth.
-
-    A bare base name is taken for the image of the truth that has it, if only one has.
-
-    Raises
-    ------
-    ValueError
-        A base name that several images of the truth have.
-    """
-    by_base: dict[str, list[str]] = defaultdict(list)
-    for name in truth.labels:
-        by_base[name.rsplit("/", 1)[-1]].append(name)
-    said: dict[str, list[str]] = defaultdict(list)
-    unknown: dict[str, None] = {}
-    for written, label in rows:
-        image = _meant(written, truth, by_base)
-        if image is None:
-            unknown[written] = None
-        else:
-            said[image].append(label)
-    kinds: dict[str, list[str]] = {kind: [] for kind in FINDINGS} | {"unknown_image": list(unknown)}
-    predicted: dict[str, str | None] = {}
-    for name in truth.labels:
-        labels = said.get(name, [])
-        meant = {truth.class_of(label) or f"\0{label}" for label in labels}
-        only = truth.class_of(labels[0]) if len(meant) == 1 else None
-        predicted[name] = only
-        if not labels:
-            kinds["missing"].append(name)
-        elif len(meant) > 1:
-            kinds["contradicting"].append(name)
-        elif only is None:
-            kinds["unknown_label"].append(name)
-        if len(labels) > len(meant) == 1:
-            kinds["duplicate"].append(name)
-    found = [_finding(kind, names) for kind, names in kinds.items() if names]
-    return Judged(truth, predicted, found)
 
 
 def check_match(judged: Judged, rows: Sequence[tuple[str, str]], predictions: object, truth: object) -> None:
-    """ValueError where predictions and truth cannot belong together: no image, or no class, in common."""
+    """ValueError where predictions and truth cannot belong together: no image, or no class, in common; or
+    where a row gives a base name that several images have."""
     kinds = {finding["kind"]: finding["count"] for finding in judged.findings}
     n = len(judged.truth.labels)
+    if "ambiguous" in kinds:
+        written = next(found["images"][0] for found in judged.findings if found["kind"] == "ambiguous")
+        first, second = judged.truth.by_base_name()[written][:2]
+        raise ValueError(
+            f"{written[:80]!r} could be {first} or {second}: write the path from the test folder on"
+        )
     if kinds.get("missing") == n:
         raise ValueError(f"{predictions} names no image of {truth}: give the truth of the same images")
     if rows and not any(judged.truth.class_of(label) for _, label in rows):
@@ -142,26 +69,6 @@ def evaluation_record(
         predicted=predicted, scores=scores, n_train=0, config=config, data={"name": judged.truth.name},
         diagnoses=diagnose(facts), environment=environment(1), extra={"findings": judged.findings},
     )  # fmt: skip
-
-
-def _meant(written: str, truth: Truth, by_base: dict[str, list[str]]) -> str | None:
-    """The truth's image that a row means; None for none."""
-    if written in truth.labels:
-        return written
-    having = by_base.get(written, [])
-    if len(having) > 1:
-        raise ValueError(
-            f"{written[:80]!r} could be {having[0]} or {having[1]}: write the path from the test folder on"
-        )
-    return having[0] if having else None
-
-
-def _finding(kind: str, names: list[str]) -> dict:
-    noun = "image" if len(names) == 1 else "images"
-    first = names[0] if len(names) == 1 else f"{names[0]}, ..."
-    named = names[:_MOST_NAMED] if kind == "unknown_image" else names
-    text = f"{len(names)} {noun} {FINDINGS[kind]} ({first})"
-    return {"kind": kind, "count": len(names), "text": text, "images": named}
 
 
 def _other_than(label: str, classes: Sequence[str]) -> str:

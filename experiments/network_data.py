@@ -9,26 +9,20 @@ from pathlib import Path
 import numpy as np
 
 from deep.data import Images, at_stored_size
-from experiments.data import PROJECT
+from experiments.data import ARRAY_SETS, PROJECT, check_split, read_arrays
 from experiments.data import load_data as load_scenes
 from scenes.dataset import SceneDataset, fingerprint, identical_images, progress
 from scenes.formats import (
     ArrayPart,
     CoursePart,
-    cifar10_parts,
     merge_classes,
     pixel_hashes,
-    read_cifar10,
     read_course,
-    read_mnist_like,
     select_part,
     which_kind,
 )
 from scenes.reading import UnreadableImage, pixel_hash, read_grey, read_pixels, read_rgb
 from scenes.threads import in_threads
-
-ARRAY_SETS = ("cifar10", "mnist", "fashion_mnist")
-DATASETS = (*ARRAY_SETS, "scene15", "synthetic")
 
 # Images a class of a --lite training, and held out.
 LITE_FIT, LITE_HELDOUT = 60, 20
@@ -151,10 +145,7 @@ def load_network_data(
         raise ValueError("--data and --dataset exclude each other: give one of them")
     folder, name, note = _folder_of(model, data, dataset)
     kind = "folders" if name in ("scene15", "synthetic") or folder is None else which_kind(folder)
-    if course_split and kind != "cifar10":
-        raise ValueError("--course-split divides the CIFAR-10 training images: use it with --dataset cifar10")
-    if split is not None and kind != "folders":
-        raise ValueError(f"--split is for folders without train/: {note} has its own parts")
+    check_split(kind, split, course_split, note)
     if classes_file is not None and kind != "course":
         raise ValueError("--classes names the classes of annotations.json: other data have their own names")
     unlabelled, hint = 0, ""
@@ -164,15 +155,10 @@ def load_network_data(
     if folder is None and data is None and dataset is None:
         wanted = set_of(model)
         hint = f" (for {wanted}: python scripts/get_data.py {wanted}, for your own images: --data DIR)"
-    if kind == "cifar10":
+    if kind in ("cifar10", "mnist"):
         assert folder is not None
-        train, heldout, classes = read_cifar10(folder)
-        if heldout is None or course_split:
-            fit_rows, heldout_rows, rest = cifar10_parts(train.images, train.labels, course=course_split)
-            train, heldout, unlabelled = train.select(fit_rows), train.select(heldout_rows), len(rest)
-    elif kind == "mnist":
-        assert folder is not None
-        train, heldout, classes = read_mnist_like(folder, name=name)
+        found = read_arrays(folder, kind, name, course_split=course_split)
+        train, heldout, classes, unlabelled = found.train, found.heldout, found.classes, found.unlabelled
     elif kind == "course":
         assert folder is not None
         course = read_course(folder, classes_file)
@@ -219,9 +205,9 @@ def load_network_data(
     )  # fmt: skip
 
 
-def read_picture(path: Path, input_size: tuple[int, int, int], resize: str) -> np.ndarray:
+def read_picture(picture: Path | np.ndarray, input_size: tuple[int, int, int], resize: str) -> np.ndarray:
     """A picture for a network, uint8 (H, W, C): cut or shrunk to its input size, smaller ones as they are."""
-    return _picture(read_pixels(path), input_size, resize)
+    return _picture(picture if isinstance(picture, np.ndarray) else read_pixels(picture), input_size, resize)
 
 
 def _picture(pixels: np.ndarray, input_size: tuple[int, int, int], resize: str) -> np.ndarray:

@@ -9,6 +9,7 @@ import torch
 from joblib import Parallel, delayed
 
 from deep.data import Images, at_stored_size
+from deep.export import load_onnx
 from deep.weights import SavedModel, load_saved
 from experiments.answers import SHOWN_CLASSES, Answer, check_any_left, skip_or_raise
 from experiments.cnn import class_scores, pick_device
@@ -28,13 +29,18 @@ class NetworkModel:
     device: torch.device
 
     def predict(
-        self, images: Mapping[str, Path], *, skip_unreadable: bool = False, n_jobs: int | None = None
+        self,
+        images: Mapping[str, Path] | Mapping[str, Path | np.ndarray],
+        *,
+        skip_unreadable: bool = False,
+        n_jobs: int | None = None,
     ) -> list[Answer]:
         """An answer for each image, in order. Unreadable ones raise, or are skipped and said so.
 
-        Pictures get the network's size as in training: larger ones are shrunk, smaller ones enlarged, on the
-        device if all have one size, else rounded to whole grey levels. A picture smaller than the network's
-        input may therefore get slightly other probabilities beside pictures of other sizes.
+        Images are paths or pixels. They get the network's size as in training: larger ones are shrunk,
+        smaller ones enlarged, on the device if all have one size, else rounded to whole grey levels. A
+        picture smaller than the network's input may therefore get slightly other probabilities beside
+        pictures of other sizes.
         """
         found: dict[str, Answer] = {}
         small: dict[str, np.ndarray] = {}  # what becomes of them depends on the others
@@ -65,7 +71,7 @@ class NetworkModel:
             found |= self._answers(pictures)
         return [found[name] for name in names if name in found]
 
-    def _read(self, path: Path) -> np.ndarray | UnreadableImage:
+    def _read(self, path: Path | np.ndarray) -> np.ndarray | UnreadableImage:
         try:
             return read_picture(path, self.saved.input_size, self.saved.resize)
         except UnreadableImage as error:
@@ -88,15 +94,21 @@ class NetworkModel:
 
 
 def load_network(path: Path, device: str | None = None) -> NetworkModel:
-    """The network in a ``model.safetensors``, on a device (the GPU where there is one).
+    """The network in a ``model.safetensors`` or an ``.onnx`` file, on a device (the GPU where there is one).
+
+    ONNX runs on the processor.
 
     Raises
     ------
     FileNotFoundError, ValueError
-        What `load_saved` and `pick_device` refuse; a network for images of neither one channel nor three.
+        What `load_saved`, `load_onnx` and `pick_device` refuse; a network for images of neither one channel
+        nor three.
     """
-    chosen = pick_device(device)
-    saved = load_saved(path)
+    is_onnx = path.suffix.lower() == ".onnx"
+    if is_onnx and device not in (None, "cpu"):
+        raise ValueError(f"{path}: an ONNX file runs on the processor: leave --device out")
+    chosen = torch.device("cpu") if is_onnx else pick_device(device)
+    saved = load_onnx(path) if is_onnx else load_saved(path)
     if saved.input_size[0] not in (1, 3):
         channels = saved.input_size[0]
         raise ValueError(f"{path}: takes {channels} channels, pictures have 1 or 3: give another model")

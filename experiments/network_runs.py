@@ -83,15 +83,20 @@ class Runner:
         self._noted: set[str] = set()
         self._precisions: dict[tuple[str, int], str] = {}  # of a network and a batch: measured once
 
-    def run(self, name: str) -> tuple[Ledger | None, list[str]]:
+    def run(
+        self, name: str, only: Sequence[str] = (), seeds: Sequence[int] = ()
+    ) -> tuple[Ledger | None, list[str]]:
         """Train what is not done yet of an experiment; its table, and the labels of settings that failed.
 
-        A setting's rows are written together when it is done; one that stopped halfway goes on. A loss that
-        is no number is a result, as a failed row; another ValueError costs its own setting only. No table
-        where the images cannot serve the experiment (R4's merged classes are digits).
+        `only` and `seeds` choose settings by label and of their seeds; none are all. A setting's rows are
+        written together when it is done; one that stopped halfway goes on. A loss that is no number is a
+        result, as a failed row; another ValueError costs its own setting only. No table where the images
+        cannot serve the experiment (R4's merged classes are digits).
         """
         experiment, failed, ledger = NETWORK_EXPERIMENTS[name], [], None
         for setting in experiment.settings:
+            if only and setting.label not in only:
+                continue
             recipe = chosen_recipe(setting, self.call.lite)
             data = self._images(experiment, setting, recipe)
             if data is None:
@@ -101,11 +106,13 @@ class Runner:
                 self._noted.add(data.note)
                 print(data.note, flush=True)
             ledger = self._ledger(experiment, data)
-            seeds, news = self._seeds(setting), False
-            for seed in seeds:
+            of_setting, news = self._seeds(setting), False
+            for seed in of_setting:
+                if seeds and seed not in seeds:
+                    continue
                 if ledger.has_done(setting.label, (seed,)) and not self.call.fresh:
                     continue
-                which = f"{setting.label}, seed {seed}" if len(seeds) > 1 else setting.label
+                which = f"{setting.label}, seed {seed}" if len(of_setting) > 1 else setting.label
                 print(f"{name}: {which}: {setting.model}, {recipe.total_epochs:g} epochs", flush=True)
                 try:
                     self._train(experiment, setting, recipe.changed(seed=seed), data, ledger)
@@ -114,8 +121,8 @@ class Runner:
                     failed.append(which)
                     ledger.fail(setting.label, str(error), seeds=(seed,))
                     print(f"{name}: {which} failed: {error}", flush=True)
-            if len(seeds) > 1 and (news or not ledger.has_done(setting.label, seeds)):
-                ledger.fill(over_seeds(ledger.latest(), setting, seeds))
+            if len(of_setting) > 1 and (news or not ledger.has_done(setting.label, of_setting)):
+                ledger.fill(over_seeds(ledger.latest(), setting, of_setting))
         return ledger, failed
 
     def _seeds(self, setting: Setting) -> tuple[int, ...]:

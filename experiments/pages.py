@@ -343,7 +343,7 @@ def _r5(page: Page) -> None:
     page.heading("The networks")
     page.listing(formula_table(_meta("alexnet_227"), MODELS["alexnet_227"].input_size))
     page.listing("\n".join(zoo_table(name for name in MODELS if name.startswith("alexnet_227"))))
-    for name in ("r5-variants", "r5-bce"):
+    for name in ("r5-short", "r5-variants", "r5-bce"):
         page.heading(NETWORK_EXPERIMENTS[name].title)
         _network_table(page, name)
         _curves(page, name)

@@ -123,7 +123,7 @@ def load_model(model: str | Path, *, device: str | None = None) -> Model:
         where torch is missing; a device that is not there, or for a model that is no network.
     """
     path = find_model(model)
-    if path.suffix == ".safetensors":
+    if path.suffix.lower() in (".safetensors", ".onnx"):
         try:
             from experiments.network_prediction import load_network
         except ModuleNotFoundError as error:

@@ -75,7 +75,7 @@ def keep_vocabulary(
 
 
 def encode(
-    bag: BagOfWords, paths: Sequence[Path], hashes: Sequence[str], *, fresh: bool = False
+    bag: BagOfWords, paths: Sequence[Path | np.ndarray], hashes: Sequence[str], *, fresh: bool = False
 ) -> tuple[np.ndarray, np.ndarray, Making]:
     """Word counts int64 (n, K) of images, which had to be enlarged (n,), and what it cost.
 

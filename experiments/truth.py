@@ -3,19 +3,17 @@
 import csv
 import io
 import re
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from pathlib import Path
 
-from experiments.data import set_folder
+from experiments.data import read_arrays, set_folder
 from reports import read_run
+from reports.judging import Truth
 from scenes.dataset import SceneDataset, committed_split, image_files
 from scenes.formats import (
     ANNOTATIONS,
-    cifar10_parts,
     read_annotations,
-    read_cifar10,
     read_classes,
-    read_mnist_like,
     which_kind,
 )
 from scenes.synthetic import synthetic_folder
@@ -25,33 +23,6 @@ COLUMNS = ("filename", "label")
 
 _MOST_BYTES = 2**26
 _DIGITS = tuple("0123456789")
-
-
-@dataclass(frozen=True)
-class Truth:
-    """What the images of a set really show.
-
-    Attributes
-    ----------
-    name : str
-    labels : dict of str to str
-        Class name of each image, by its name.
-    classes : tuple of str, sorted
-    official : tuple of str
-        The classes in the set's own order, which integer labels refer to; empty where there is none.
-    """
-
-    name: str
-    labels: dict[str, str]
-    classes: tuple[str, ...]
-    official: tuple[str, ...] = ()
-
-    def class_of(self, label: str) -> str | None:
-        """The class that a label means: its name, or its official index; None for an unknown one."""
-        if label in self.classes:
-            return label
-        is_index = re.fullmatch("[0-9]{1,9}", label) is not None and int(label) < len(self.official)
-        return self.official[int(label)] if is_index else None
 
 
 def read_truth(truth: str | Path, classes_file: str | Path | None = None) -> Truth:
@@ -177,11 +148,8 @@ def _of_known_set(name: str) -> Truth:
 
 def _of_arrays(folder: Path, name: str, kind: str) -> Truth:
     """The held-out images of a set in arrays; of CIFAR-10 without a test batch the committed 5,000."""
-    if kind == "mnist":
-        _, heldout, classes = read_mnist_like(folder, name=name)
-    else:
-        train, test, classes = read_cifar10(folder)
-        heldout = train.select(cifar10_parts(train.images, train.labels)[1]) if test is None else test
+    arrays = read_arrays(folder, kind, name)
+    heldout, classes = arrays.heldout, arrays.classes
     labels = {image: classes[label] for image, label in zip(heldout.filenames, heldout.labels, strict=True)}
     return Truth(name, labels, tuple(sorted(classes)), tuple(classes))
 

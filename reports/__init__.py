@@ -5,6 +5,7 @@ from reports.comparison import Comparison, compare
 from reports.diagnoses import Facts, diagnose
 from reports.environment import environment, peak_memory_bytes  # hides the file of the same name
 from reports.figures import confusion_figure, confusion_pair_figure
+from reports.grading import grade
 from reports.metrics import (
     INDOOR,
     SCENE15_ORDER,
@@ -42,6 +43,7 @@ __all__ = [
     "confusion_pair_figure",
     "diagnose",
     "environment",
+    "grade",
     "html_report",
     "most_confused",
     "peak_memory_bytes",

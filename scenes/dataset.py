@@ -9,8 +9,10 @@ from dataclasses import dataclass, field, replace
 from importlib import resources
 from pathlib import Path
 
+import numpy as np
 from tqdm import tqdm
 
+from scenes._array_parts import ArrayPart
 from scenes.reading import SUFFIXES, UnreadableImage, pixel_hash, read_pixels
 from scenes.threads import in_threads
 
@@ -19,13 +21,13 @@ from scenes.threads import in_threads
 class Part:
     """One part (train or test) of a data set, in sorted order of `names`.
 
-    names : POSIX paths relative to the part's folder, ``Kitchen/image_0028.jpg``.
-    paths : what to read, one a name.
+    names : POSIX paths relative to the part's folder, ``Kitchen/image_0028.jpg``; of a set in arrays its own.
+    paths : what to read, one a name; or the pixels.
     labels : class names, one a name.
     """
 
     names: tuple[str, ...]
-    paths: tuple[Path, ...]
+    paths: tuple[Path | np.ndarray, ...]
     labels: tuple[str, ...]
 
     def __len__(self) -> int:
@@ -65,6 +67,8 @@ class SceneDataset:
         Unreadable images left out by `scan`, as ``train/Kitchen/a.jpg``.
     drawn : (float, int) or None
         Share and seed of the split, where it was drawn and not laid out in folders.
+    folders : (str, str)
+        What stands before a training and a test image's name to tell them apart; names of arrays do already.
     """
 
     name: str
@@ -74,6 +78,7 @@ class SceneDataset:
     skipped: tuple[str, ...] = ()
     scans: dict[str, Scan] = field(default_factory=dict, repr=False, compare=False)
     drawn: tuple[float, int] | None = None
+    folders: tuple[str, str] = ("train/", "test/")
 
     @classmethod
     def from_folder(
@@ -117,6 +122,20 @@ class SceneDataset:
             train, test = _draw_split(whole, *drawn)
         return cls(name, tuple(sorted(set(train.labels))), train, test, drawn=drawn)
 
+    @classmethod
+    def from_arrays(
+        cls, name: str, train: ArrayPart, test: ArrayPart, classes: Sequence[str]
+    ) -> "SceneDataset":
+        """The data set in arrays, as CIFAR-10 and MNIST are; `classes` names their labels."""
+
+        def named(part: ArrayPart) -> Part:
+            # grey images have two axes, as those of files have
+            images = part.images[..., 0] if part.images.shape[3] == 1 else part.images
+            return Part(part.filenames, tuple(images), tuple(classes[i] for i in part.labels))
+
+        parts = named(train), named(test)
+        return cls(name, tuple(sorted(set(parts[0].labels))), *parts, folders=("", ""))
+
     def lite(self, per_class: int) -> "SceneDataset":
         """The first `per_class` images of each class in both parts, for a quick look."""
         return replace(self, train=_first(self.train, per_class), test=_first(self.test, per_class), scans={})
@@ -130,9 +149,9 @@ class SceneDataset:
         if self.scans:
             return self
         parts, scans, skipped = {}, {}, []
-        for which, part in (("train", self.train), ("test", self.test)):
-            parts[which], scans[which] = _scan(which, part, skip_unreadable, n_jobs)
-            skipped += [f"{which}/{name}" for name in scans[which].unreadable]
+        for which, folder, part in zip(("train", "test"), self.folders, (self.train, self.test), strict=True):
+            parts[which], scans[which] = _scan(which, folder, part, skip_unreadable, n_jobs)
+            skipped += [f"{folder}{name}" for name in scans[which].unreadable]
         for which, part in parts.items():
             lost = sorted(set(self.classes) - set(part.labels)) if which == "train" else []
             if lost or not len(part):
@@ -163,7 +182,7 @@ class SceneDataset:
             (scanned.scans[which].hashes, part.names, part.labels)
             for which, part in (("train", scanned.train), ("test", scanned.test))
         )
-        return identical_images(train, test)
+        return identical_images(train, test, self.folders)
 
     def image_sizes(self) -> str:
         """The smallest and largest image by area, ``200x200 to 411x300`` (width x height)."""
@@ -297,7 +316,7 @@ def _first(part: Part, per_class: int) -> Part:
     return part.select(keep)
 
 
-def _look(path: Path) -> tuple[str, tuple[int, int], bool] | UnreadableImage:
+def _look(path: Path | np.ndarray) -> tuple[str, tuple[int, int], bool] | UnreadableImage:
     try:
         pixels = read_pixels(path)
     except UnreadableImage as error:
@@ -305,7 +324,9 @@ def _look(path: Path) -> tuple[str, tuple[int, int], bool] | UnreadableImage:
     return pixel_hash(pixels), pixels.shape[:2], bool((pixels == pixels[0, 0]).all())
 
 
-def _scan(which: str, part: Part, skip_unreadable: bool, n_jobs: int | None) -> tuple[Part, Scan]:
+def _scan(
+    which: str, folder: str, part: Part, skip_unreadable: bool, n_jobs: int | None
+) -> tuple[Part, Scan]:
     keep, hashes, shapes, flat, unreadable = [], [], [], [], []
     looks = in_threads(_look, part.paths, n_jobs)
     for i, look in enumerate(progress(looks, total=len(part), description=f"reading {which}")):
@@ -318,7 +339,7 @@ def _scan(which: str, part: Part, skip_unreadable: bool, n_jobs: int | None) -> 
         hashes.append(look[0])
         shapes.append(look[1])
         if look[2]:
-            flat.append(f"{which}/{part.names[i]}")
+            flat.append(f"{folder}{part.names[i]}")
     scan = Scan(tuple(hashes), tuple(shapes), tuple(flat), tuple(unreadable))
     return (part if len(keep) == len(part) else part.select(keep)), scan
 
@@ -348,7 +369,7 @@ def _draw_split(whole: Part, share: float, seed: int) -> tuple[Part, Part]:
     )
 
 
-def _hash_or_name(path: Path) -> str:
+def _hash_or_name(path: Path | np.ndarray) -> str:
     """An image's pixel hash; its path where it cannot be read, which `scan` will say or skip."""
     try:
         return pixel_hash(read_pixels(path))

@@ -64,8 +64,8 @@ def image_format(head: bytes) -> str | None:
     return None
 
 
-def read_pixels(path: str | PathLike) -> np.ndarray:
-    """Decoded pixels of an image file: uint8 (H, W) if it is grey, else uint8 (H, W, 3).
+def read_pixels(source: str | PathLike | np.ndarray) -> np.ndarray:
+    """Decoded pixels of an image file: uint8 (H, W) if it is grey, else uint8 (H, W, 3); an array as it is.
 
     Raises
     ------
@@ -75,7 +75,9 @@ def read_pixels(path: str | PathLike) -> np.ndarray:
     OSError
         If the file cannot be opened at all.
     """
-    path = Path(path)
+    if isinstance(source, np.ndarray):
+        return source
+    path = Path(source)
     with path.open("rb") as file:
         head = file.read(12)
         file.seek(0)
@@ -122,13 +124,12 @@ def read_grey(
     resize : int, optional
         Squash to ``resize`` x ``resize`` pixels, antialiased (before `max_side` is looked at).
     """
-    pixels = source if isinstance(source, np.ndarray) else read_pixels(source)
-    return fit_size(_luma(pixels), max_side=max_side, resize=resize).astype(np.float32)
+    return fit_size(_luma(read_pixels(source)), max_side=max_side, resize=resize).astype(np.float32)
 
 
 def read_rgb(source: str | PathLike | np.ndarray) -> np.ndarray:
     """An RGB image from a file or a uint8 array: uint8 (H, W, 3); grey is repeated in each channel."""
-    pixels = source if isinstance(source, np.ndarray) else read_pixels(source)
+    pixels = read_pixels(source)
     if pixels.dtype != np.uint8 or pixels.ndim not in (2, 3) or pixels.shape[2:] not in ((), (3,)):
         raise ValueError(f"an RGB image is uint8 (H, W, 3) or (H, W), not {pixels.dtype} {pixels.shape}")
     return np.ascontiguousarray(pixels if pixels.ndim == 3 else np.repeat(pixels[:, :, None], 3, axis=2))

@@ -32,7 +32,8 @@ def _main(argv: Sequence[str] | None) -> None:
     parser = CommandParser(__doc__)
     parser.add_flags(
         {
-            "data": None, "dataset": None, "split": None, "lite": False, "skip_unreadable": False,
+            "data": None, "dataset": None, "split": None, "course_split": False, "lite": False,
+            "skip_unreadable": False,
             "step": bag.step, "vocab_step": bag.vocab_step, "vocab_size": bag.n_words,
             "bin_size": bag.bin_size, "window": bag.window, "dtype": bag.dtype, "backend": bag.backend,
             "max_side": bag.max_side, "resize": bag.resize, "seed": bag.random_state, "jobs": bag.n_jobs,
@@ -44,8 +45,8 @@ def _main(argv: Sequence[str] | None) -> None:
     args = parser.parse_args(argv)
 
     dataset, note = load_data(
-        args.data, args.dataset, split=args.split, seed=args.seed, lite=args.lite,
-        skip_unreadable=args.skip_unreadable, jobs=args.jobs,
+        args.data, args.dataset, split=args.split, seed=args.seed, course_split=args.course_split,
+        lite=args.lite, skip_unreadable=args.skip_unreadable, jobs=args.jobs,
     )  # fmt: skip
     print(note)
     own_names = {"n_words": "vocab_size", "random_state": "seed"}

@@ -13,10 +13,11 @@ PROJECT = Path(__file__).resolve().parents[1]
 
 try:
     from experiments.commands import CommandParser, run_command
-    from experiments.evaluation import check_classes, check_match, evaluation_record, judge
+    from experiments.evaluation import check_classes, check_match, evaluation_record
     from experiments.prediction import printable
     from experiments.truth import KNOWN_TRUTHS, read_predictions, read_truth
     from reports import wilson_interval, write_run
+    from reports.judging import judge
 except ImportError as error:
     print(f"error: scenebench cannot be imported ({error}): run `make install` in {PROJECT}", file=sys.stderr)
     raise SystemExit(2) from None

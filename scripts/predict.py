@@ -1,7 +1,8 @@
 """Classify photographs with a saved run: a table with the top three classes of each image.
 
-MODEL is a run folder, the model file in one (model.npz, or model.safetensors of a network), or a name in
-weights/. IMAGE is a file, a folder (searched with its subfolders) or a glob pattern. Images are named by
+MODEL is a run folder, the model file in one (model.npz, or model.safetensors of a network), an .onnx file
+of export.py, or a name in weights/. IMAGE is a file, a folder (searched with its subfolders) or a glob
+pattern. Images are named by
 their path relative to the folder, files and patterns by their base names. Beside each class stands its
 share of the neighbours' vote or, of a network, its probability.
 """

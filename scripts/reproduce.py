@@ -7,7 +7,7 @@ again, unless --fresh. A training that was stopped goes on. --lite is a look at 
 below --runs-dir (networks in lite/ there): bags and tiny images of a few images a class; networks for one
 epoch, on 4 images a class (2 where they are larger than 64 pixels) in batches of 8, in float32, their weights
 not kept. What is measured on other images than the reports' (--data, --dataset synthetic) is written below
---runs-dir too.
+--runs-dir too. --only trains some of the settings of network experiments, as the tables name them.
 """
 
 import sys
@@ -20,7 +20,7 @@ try:
     from experiments.commands import CommandParser, run_command
     from experiments.data import load_data
     from experiments.expected import known_set
-    from experiments.network_tables import GROUPS, NETWORK_EXPERIMENTS, expanded
+    from experiments.network_tables import GROUPS, NETWORK_EXPERIMENTS, check_labels, expanded
     from experiments.tables import EXPERIMENTS, Ledger, measurements
     from experiments.tabulate import aligned
 except ImportError as error:
@@ -49,11 +49,14 @@ def _main(argv: Sequence[str] | None) -> None:
     parser.add_argument(
         "--precision", choices=("fp32", "bf16", "fp16"), help="networks: (default: the faster, measured)"
     )
+    only = {"nargs": "+", "default": [], "metavar": "SETTING"}
+    parser.add_argument("--only", **only, help="networks: only these settings, as the tables name them")
     args = parser.parse_args(argv)
     command = ["python", "scripts/reproduce.py", *(sys.argv[1:] if argv is None else argv)]
     asked = expanded(args.experiments)
-    _classical([name for name in asked if name in EXPERIMENTS], args, command)
     networks = [name for name in asked if name in NETWORK_EXPERIMENTS]
+    check_labels(args.only, networks)
+    _classical([name for name in asked if name in EXPERIMENTS], args, command)
     if networks or "pages" in args.experiments:
         _networks(networks, args, command)
 
@@ -89,9 +92,8 @@ def _networks(names: Sequence[str], args, command: list[str]) -> None:
     runner = Runner(Call(args.runs_dir, results, pages, command, args.data, args.dataset, args.split,
                          args.lite, args.fresh, args.jobs, args.device, args.precision))  # fmt: skip
     failed: list[str] = []
-    for name in names:
-        experiment = NETWORK_EXPERIMENTS[name]
-        ledger, without = runner.run(name)
+    for name, experiment in ((name, NETWORK_EXPERIMENTS[name]) for name in names):
+        ledger, without = runner.run(name, args.only)
         failed += [f"{name} {label}" for label in without]
         if ledger is not None:
             _show(ledger, experiment.title, experiment.metrics)

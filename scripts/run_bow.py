@@ -36,7 +36,8 @@ def _parser() -> CommandParser:
     parser = CommandParser(__doc__)
     parser.add_flags(
         {
-            "data": None, "dataset": None, "split": None, "lite": False, "skip_unreadable": False,
+            "data": None, "dataset": None, "split": None, "course_split": False, "lite": False,
+            "skip_unreadable": False,
             "step": bag.step, "bin_size": bag.bin_size, "window": bag.window, "dtype": bag.dtype,
             "backend": bag.backend, "max_side": bag.max_side, "resize": bag.resize,
             "vocab": None, "vocab_size": bag.n_words, "vocab_step": bag.vocab_step,
@@ -61,8 +62,8 @@ def _main(argv: Sequence[str] | None) -> None:
     command = ["scripts/run_bow.py", *(sys.argv[1:] if argv is None else argv)]
     max_side = args.max_side or None
     dataset, note = load_data(
-        args.data, args.dataset, split=args.split, seed=args.seed[0], lite=args.lite,
-        skip_unreadable=args.skip_unreadable, jobs=args.jobs,
+        args.data, args.dataset, split=args.split, seed=args.seed[0], course_split=args.course_split,
+        lite=args.lite, skip_unreadable=args.skip_unreadable, jobs=args.jobs,
     )  # fmt: skip
     print(note)
     several = {name: getattr(args, name) for name in SEVERAL}

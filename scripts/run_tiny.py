@@ -38,7 +38,8 @@ def _parser() -> CommandParser:
     parser = CommandParser(__doc__)
     parser.add_flags(
         {
-            "data": None, "dataset": None, "split": None, "lite": False, "skip_unreadable": False,
+            "data": None, "dataset": None, "split": None, "course_split": False, "lite": False,
+            "skip_unreadable": False,
             "size": tiny.size, "resample": tiny.resample, "crop": False, "zero_mean": False,
             "max_side": tiny.max_side, "resize": tiny.resize,
             "k": vote.k[0], "metric": vote.metric, "p": vote.p, "tie": vote.tie, "seed": 0,
@@ -59,8 +60,8 @@ def _main(argv: Sequence[str] | None) -> None:
         raise ValueError("--tune chooses size, resampling, norm, zero mean, metric and k: leave these out")
     command = ["scripts/run_tiny.py", *(sys.argv[1:] if argv is None else argv)]
     dataset, note = load_data(
-        args.data, args.dataset, split=args.split, seed=args.seed, lite=args.lite,
-        skip_unreadable=args.skip_unreadable, jobs=args.jobs,
+        args.data, args.dataset, split=args.split, seed=args.seed, course_split=args.course_split,
+        lite=args.lite, skip_unreadable=args.skip_unreadable, jobs=args.jobs,
     )  # fmt: skip
     print(note)
     several = {name: getattr(args, name) for name in SEVERAL}

@@ -29,8 +29,8 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 def _parser() -> CommandParser:
     from deep.recipes import RECIPES
-    from experiments.data import LITE_IMAGES
-    from experiments.network_data import DATASETS, LITE_FIT, LITE_HELDOUT
+    from experiments.data import DATASETS, LITE_IMAGES
+    from experiments.network_data import LITE_FIT, LITE_HELDOUT
     from experiments.training import LITE_BATCH, LITE_EPOCHS
 
     parser = CommandParser(__doc__)
@@ -41,7 +41,7 @@ def _parser() -> CommandParser:
     few = f"{LITE_FIT} + {LITE_HELDOUT} images a class ({LITE_IMAGES} + {LITE_IMAGES} of folders)"
     parser.add_flags(
         {"data": None, "split": None, "skip_unreadable": False, "jobs": None, "runs_dir": Path("runs"),
-         "lite": False, "report": False},
+         "course_split": False, "lite": False, "report": False},
         helps={
             "data": "train/<class>/* and test/<class>/*, or <class>/*; CIFAR-10 batches; MNIST's idx files; "
             "annotations.json in train/ and val/",
@@ -51,7 +51,6 @@ def _parser() -> CommandParser:
     parser.add_argument(
         "--dataset", choices=DATASETS, help="a known set (default: that of the network's report)"
     )
-    parser.add_argument("--course-split", action="store_true", help="CIFAR-10: 20,000 train, 5,000 held out")
     parser.add_argument("--classes", metavar="FILE", help="course layout: class names, one a line")
     parser.add_argument("--resize", choices=("squash", "crop"), default="squash",
                         help="how pictures get the network's shape")  # fmt: skip

@@ -1,8 +1,10 @@
 """What all tests share: what each may see of the machine, and small data sets to try things on."""
 
+import gzip
 import importlib
 import os
 import shutil
+import struct
 from pathlib import Path
 
 import hypothesis
@@ -103,3 +105,28 @@ def _texture(rng: np.random.Generator, label: str) -> np.ndarray:
     along, across = ((x + rng.integers(8)) // 4) % 2, ((y + rng.integers(8)) // 4) % 2
     pattern = {"bars": along, "stripes": across, "checks": along ^ across}[label]
     return (60 + 120 * pattern + rng.integers(0, 40, pattern.shape)).astype(np.uint8)
+
+
+@pytest.fixture
+def idx_folder():
+    """idx_folder(root, count=12, twin=False): a folder with the four files of a set like MNIST."""
+    return _idx_folder
+
+
+def _idx_folder(root: Path, count: int = 12, twin: bool = False) -> Path:
+    """With `twin` test/00005 is train/00000."""
+    rng = np.random.default_rng(3)
+    root.mkdir()
+    for part in ("train", "t10k"):
+        images = rng.integers(0, 256, (count, 28, 28), np.uint8)
+        if part == "train":
+            first = images[0]
+        elif twin:
+            images[5] = first
+        labels = (np.arange(count) % 10).astype(np.uint8)
+        for name, array, head in (
+            ("images-idx3", images, struct.pack(">4i", 2051, count, 28, 28)),
+            ("labels-idx1", labels, struct.pack(">2i", 2049, count)),
+        ):
+            (root / f"{part}-{name}-ubyte.gz").write_bytes(gzip.compress(head + array.tobytes()))
+    return root

@@ -80,6 +80,15 @@ def test_two_runs_are_compared(workplace, capsys):
     assert "bow has" in capsys.readouterr().out and Path("comparison/comparison.html").is_file()
 
 
+def test_submissions_are_graded(workplace, capsys):
+    (command,) = [c for c in COMMANDS if "grade.py" in c]
+    for part, script in (("tiny", "run_tiny"), ("bow", "run_bow")):
+        assert run(f"scripts/{script}.py --data photos --runs-dir submissions/ann/{part}") == 0
+    capsys.readouterr()
+    assert run(command) == 0
+    assert "ann" in capsys.readouterr().out and Path("grades/ann/feedback.html").is_file()
+
+
 def test_networks_are_listed_described_and_drawn(workplace, capsys):
     listed, described = (c for c in COMMANDS if "--list" in c or "--describe" in c)
     assert run(listed) == 0

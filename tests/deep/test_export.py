@@ -11,7 +11,7 @@ onnxruntime = pytest.importorskip("onnxruntime")
 
 from deep import MODELS, build_model  # noqa: E402
 from deep import export as export_module  # noqa: E402
-from deep.export import export_onnx  # noqa: E402
+from deep.export import export_onnx, load_onnx  # noqa: E402
 from deep.weights import SavedModel  # noqa: E402
 
 # One of each family, as small as it can be had; the rest is slow.
@@ -98,3 +98,84 @@ def test_a_missing_package_is_one_line(tmp_path, monkeypatch, name):
     monkeypatch.setitem(sys.modules, name, None)
     with pytest.raises(ValueError, match=rf"^{name} is missing: run `make install-all`"):
         export_onnx(saved_model("mnist_conv3"), tmp_path / "model.onnx")
+
+
+def test_a_file_can_be_put_to_use_again(tmp_path):
+    saved = saved_model("tiny50k")
+    export_onnx(saved, tmp_path / "model.onnx")
+    again = load_onnx(tmp_path / "model.onnx")
+    fields = ("classes", "input_size", "mean", "std", "resize", "recipe")
+    assert [getattr(again, name) for name in fields] == [getattr(saved, name) for name in fields]
+    images = torch.from_numpy(np.random.default_rng(1).standard_normal((5, 3, 32, 32)).astype(np.float32))
+    with torch.no_grad():
+        assert torch.allclose(again.network(images), saved.network(images), atol=1e-4)
+
+
+def small_graph(outputs: int = 3, batch: int | str = "n", **metadata) -> onnx.ModelProto:
+    """A graph that flattens 1x2x2 images and multiplies, with metadata as another program may write them."""
+    weight = onnx.numpy_helper.from_array(np.eye(4, outputs, dtype=np.float32), "w")
+    node, value = onnx.helper.make_node, onnx.helper.make_tensor_value_info
+    nodes = [node("Flatten", ["x"], ["f"]), node("MatMul", ["f", "w"], ["y"])]
+    x, y = value("x", 1, [batch, 1, 2, 2]), value("y", 1, [batch, outputs])
+    graph = onnx.helper.make_graph(nodes, "g", [x], [y], [weight])
+    model = onnx.helper.make_model(graph, opset_imports=[onnx.helper.make_opsetid("", 17)], ir_version=8)
+    known = {"classes": '["a", "b", "c"]', "input_size": "[1, 2, 2]", "mean": "[0.5]", "std": "[0.25]"}
+    for key, text in (known | metadata).items():
+        if text is not None:
+            model.metadata_props.add(key=key, value=text)
+    return model
+
+
+@pytest.mark.parametrize("batch", ["n", 1, 2])
+def test_files_of_other_programs_need_only_four_metadata(tmp_path, batch):
+    onnx.save_model(small_graph(batch=batch), tmp_path / "m.onnx")
+    saved = load_onnx(tmp_path / "m.onnx")
+    assert (saved.resize, saved.recipe) == ("squash", {})
+    images = torch.arange(20.0).reshape(5, 1, 2, 2)
+    assert torch.equal(saved.network(images), images.flatten(1)[:, :3])
+
+
+@pytest.mark.parametrize(
+    ("model", "says"),
+    [
+        (b"", "cannot be used"),
+        (b"onnx" * 100, "no ONNX file"),
+        (small_graph(classes=None), "no classes in its metadata"),
+        (small_graph(std=None), "no std in its metadata"),
+        (small_graph(classes='["a"]'), "3) for 1 classes"),
+        (small_graph(outputs=2), "2) for 3 classes"),
+        (small_graph(input_size="[3, 2, 2]", mean="[0, 0, 0]", std="[1, 1, 1]"), "cannot be used"),
+        (small_graph(input_size="[1, 2, 100000]"), "out of range"),
+        (small_graph(std="[0]"), "out of range"),
+        (small_graph(mean="nonsense"), "cannot be used"),
+        (small_graph(recipe='{"views": 1000000}'), "views of the recipe"),
+    ],
+)
+def test_a_file_that_cannot_be_used_is_one_line(tmp_path, model, says):
+    data = model if isinstance(model, bytes) else model.SerializeToString()
+    (tmp_path / "m.onnx").write_bytes(data)
+    with pytest.raises(ValueError) as caught:
+        load_onnx(tmp_path / "m.onnx")
+    assert says in str(caught.value) and "\n" not in str(caught.value) and len(str(caught.value)) < 500
+
+
+def test_data_outside_of_the_file_are_not_read(tmp_path):
+    model = small_graph()
+    onnx.external_data_helper.convert_model_to_external_data(model, size_threshold=0, location="secret.bin")
+    (tmp_path / "m.onnx").write_bytes(model.SerializeToString())
+    with pytest.raises(ValueError, match="keeps data outside of the file"):
+        load_onnx(tmp_path / "m.onnx")
+    # in a branch too, where a walk over the first level finds nothing
+    inner = onnx.helper.make_graph([], "inner", [], [], list(model.graph.initializer))
+    hidden = small_graph()
+    hidden.graph.node.add(op_type="If", input=["c"], output=["z"]).attribute.append(
+        onnx.helper.make_attribute("then_branch", inner)
+    )
+    (tmp_path / "m.onnx").write_bytes(hidden.SerializeToString())
+    with pytest.raises(ValueError, match="keeps data outside of the file"):
+        load_onnx(tmp_path / "m.onnx")
+
+
+def test_a_file_that_is_not_there(tmp_path):
+    with pytest.raises(FileNotFoundError, match="no such model"):
+        load_onnx(tmp_path / "m.onnx")

@@ -150,7 +150,8 @@ def test_digits_are_mirrored_neither_in_training_nor_in_the_test():
         ("fastnet", "cifar10", "fastnet"),
         ("tiny50k", "cifar10", "tiny50k"),
         ("mynet", "scene15", "folder"),
-        ("fastnet", "folders", "folder"),
+        ("fastnet", "folders", "fastnet-folder"),
+        ("tiny50k", "scene15", "tiny50k-folder"),
         ("lenet_modern", "synthetic", "r2-lenet"),
     ],
 )

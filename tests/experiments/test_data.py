@@ -121,3 +121,43 @@ def test_share_and_seed_draw_the_split(small_folder):
     assert ", split 0.5 with seed 7: " in load_data(whole, seed=7)[1]
     names = {load_data(whole, split=0.75, seed=seed)[0].test.names for seed in range(6)}
     assert dataset.test.names in names and len(names) > 1
+
+
+def network_loader():
+    pytest.importorskip("torch")
+    from experiments.network_data import load_network_data
+
+    return load_network_data
+
+
+def test_sets_in_arrays_have_the_names_and_fingerprints_that_networks_give_them(tmp_path, idx_folder):
+    load_network_data = network_loader()
+    folder = idx_folder(tmp_path / "digits", 40, twin=True)
+    dataset, note = load_data(folder)
+    network = load_network_data("mnist_conv3", (1, 28, 28), data=str(folder))
+    assert note == f"data: {folder}: 40 training and 40 test images of 10 classes"
+    assert dataset.name == network.name and dataset.classes == network.classes
+    assert dataset.test.names == tuple(network.heldout.filenames)
+    assert dataset.fingerprint == {"train": network.train_fingerprint, "test": network.heldout_fingerprint}
+    assert dataset.leaks() == network.leaks and ["train/00000", "test/00005"] in dataset.leaks()["train_test"]
+    assert dataset.image_sizes() == "28x28" and dataset.test.paths[0].shape == (28, 28)
+    few, note = load_data(folder, lite=True)
+    assert len(few.train) == 40 and "--lite" in note
+
+
+def test_splits_that_a_set_in_arrays_cannot_have(tmp_path, idx_folder, small_folder):
+    folder = idx_folder(tmp_path / "digits", 40)
+    with pytest.raises(ValueError, match="has its own parts"):
+        load_data(folder, split=0.5)
+    for other in (folder, small_folder):
+        with pytest.raises(ValueError, match="--course-split divides the CIFAR-10"):
+            load_data(other, course_split=True)
+
+
+@pytest.mark.data
+def test_the_course_split_of_the_real_set_is_that_of_networks():
+    load_network_data = network_loader()
+    dataset, _ = load_data(dataset="cifar10", course_split=True)
+    network = load_network_data("resnet18", (3, 32, 32), dataset="cifar10", course_split=True)
+    assert (len(dataset.train), len(dataset.test)) == (20_000, 5_000)
+    assert dataset.fingerprint == {"train": network.train_fingerprint, "test": network.heldout_fingerprint}

@@ -1,9 +1,7 @@
 """Images for networks: each kind of folder in arrays, three parts, and what is refused."""
 
-import gzip
 import json
 import shutil
-import struct
 
 import numpy as np
 import pytest
@@ -13,25 +11,6 @@ from experiments import network_data
 from experiments.network_data import load_network_data, recipe_set, set_of
 from scenes import SceneDataset, UnreadableImage, pixel_hash, read_pixels
 from scenes.dataset import fingerprint
-
-
-def idx_folder(root, count=12, twin=False):
-    """The four files of a set like MNIST; with `twin` test/00005 is train/00000."""
-    rng = np.random.default_rng(3)
-    root.mkdir()
-    for part in ("train", "t10k"):
-        images = rng.integers(0, 256, (count, 28, 28), np.uint8)
-        if part == "train":
-            first = images[0]
-        elif twin:
-            images[5] = first
-        labels = (np.arange(count) % 10).astype(np.uint8)
-        for name, array, head in (
-            ("images-idx3", images, struct.pack(">4i", 2051, count, 28, 28)),
-            ("labels-idx1", labels, struct.pack(">2i", 2049, count)),
-        ):
-            (root / f"{part}-{name}-ubyte.gz").write_bytes(gzip.compress(head + array.tobytes()))
-    return root
 
 
 def course_folder(root, size=32, classes=3):
@@ -87,7 +66,7 @@ def test_fit_and_select_are_a_seeded_split_of_the_training_part(small_folder):
     assert (again.pixels == select.pixels).all() and not (other.pixels == select.pixels).all()
 
 
-def test_idx_files_are_read_and_cut_by_lite(tmp_path):
+def test_idx_files_are_read_and_cut_by_lite(tmp_path, idx_folder):
     folder = str(idx_folder(tmp_path / "digits", 40))
     whole = load("mnist_conv3", (1, 28, 28), data=folder)
     assert whole.train.images.shape == (40, 28, 28, 1) and len(whole.classes) == 10
@@ -96,7 +75,7 @@ def test_idx_files_are_read_and_cut_by_lite(tmp_path):
     assert network_data_lite.train_fingerprint == whole.train_fingerprint
 
 
-def test_lite_takes_the_first_of_each_class(tmp_path, monkeypatch):
+def test_lite_takes_the_first_of_each_class(tmp_path, monkeypatch, idx_folder):
     monkeypatch.setattr(network_data, "LITE_FIT", 3)
     folder = str(idx_folder(tmp_path / "digits", 80))
     data = load(data=folder, lite=True)
@@ -129,7 +108,7 @@ def test_course_images_larger_than_the_network_have_the_fingerprint_of_their_pix
     assert found.heldout.images.shape == (3, 32, 32, 3)
 
 
-def test_identical_images_are_found_in_folders_arrays_and_the_course(small_folder, tmp_path):
+def test_identical_images_are_found_in_folders_arrays_and_the_course(small_folder, tmp_path, idx_folder):
     shutil.copy(small_folder / "train/bars/image_0.png", small_folder / "test/bars/copy.png")
     found = load(data=str(small_folder)).leaks
     assert found["train_test"] == [["bars/image_0.png", "bars/copy.png"]] and found["within"] == []
@@ -174,7 +153,7 @@ def test_names_for_other_data_than_the_courses_and_a_single_merged_class_are_ref
         load(data=str(small_folder), merge=((0, 1, 2),))
 
 
-def test_merged_classes_have_both_names(tmp_path):
+def test_merged_classes_have_both_names(tmp_path, idx_folder):
     groups = ((0, 6), (1, 7), (2, 3, 5, 8), (4, 9))
     data = load("mnist_conv3", (1, 28, 28), data=str(idx_folder(tmp_path / "d", 20)), merge=groups)
     assert data.classes == ("0/6", "1/7", "2/3/5/8", "4/9")
@@ -206,7 +185,7 @@ def test_a_path_with_a_colon_is_named_whole(small_folder, tmp_path):
         ({"dataset": "mnist"}, "get_data.py mnist"),
     ],
 )
-def test_wrong_data_is_refused(small_folder, tmp_path, monkeypatch, kwargs, says):
+def test_wrong_data_is_refused(small_folder, tmp_path, monkeypatch, kwargs, says, idx_folder):
     monkeypatch.chdir(tmp_path)
     monkeypatch.setattr(network_data, "PROJECT", tmp_path)
     (tmp_path / "empty").mkdir()
@@ -221,7 +200,7 @@ def test_a_set_variable_without_the_set_is_no_fall_through(monkeypatch, tmp_path
         load()
 
 
-def test_the_recipe_goes_by_what_a_folder_holds(small_folder, tmp_path):
+def test_the_recipe_goes_by_what_a_folder_holds(small_folder, tmp_path, idx_folder):
     assert recipe_set("mynet", str(small_folder), None) == "folders"
     assert recipe_set("mynet", str(idx_folder(tmp_path / "digits")), None) == "mnist"
     assert recipe_set("mynet", str(course_folder(tmp_path / "course")), None) == "cifar10"

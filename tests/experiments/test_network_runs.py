@@ -24,13 +24,13 @@ def setting(label="plain", **changes) -> Setting:
 def trial(monkeypatch, small_folder, tmp_path):
     """trial(settings, fresh=False): runs them as the experiment "trial"; gives rows and failed labels."""
 
-    def trial(*settings, lite=True, train_images=None, **flags):
+    def trial(*settings, lite=True, train_images=None, only=(), seeds=(), **flags):
         experiment = Experiment("trial", "R3", "A trial", "cifar10", settings, panels=R3_PANELS,
                                 train_images=train_images)  # fmt: skip
         monkeypatch.setitem(NETWORK_EXPERIMENTS, "trial", experiment)
         call = Call(tmp_path / "runs", tmp_path / "results", tmp_path / "pages", ["python", "x"],
                     data=str(small_folder), lite=lite, jobs=1, device="cpu", **flags)  # fmt: skip
-        _, failed = Runner(call).run("trial")
+        _, failed = Runner(call).run("trial", only, seeds)
         return read_rows(tmp_path / "results" / "trial.csv"), failed
 
     return trial
@@ -94,6 +94,15 @@ def test_several_seeds_have_a_row_each_and_one_of_their_mean(trial, tmp_path):
     assert len(list((tmp_path / "runs").glob("*-trial-plain-seed[12]"))) == 2  # the first was not redone
     assert trial(several, lite=False, precision="fp32")[0] == rows
     assert {row.seeds for row in trial(several)[0]} == {"0", "1", "2", "0 1 2"}  # a look takes one seed
+
+
+def test_some_settings_and_seeds_can_be_asked_for_alone(trial):
+    few = {"epochs": 1, "batch_size": 4}
+    both = replace(setting(**few), seeds=(0, 1)), setting("second", **few)
+    rows, _ = trial(*both, only=["plain"], seeds=[1], lite=False, precision="fp32")
+    assert {(row.setting, row.seeds) for row in rows} == {("plain", "1")}
+    rows, _ = trial(*both, only=["plain"], lite=False, precision="fp32")
+    assert {(row.setting, row.seeds) for row in rows} == {("plain", seeds) for seeds in ("1", "0", "0 1")}
 
 
 def test_a_part_of_the_training_images_has_as_many_of_each_class_and_says_so(trial, tmp_path, capsys):

@@ -102,6 +102,16 @@ def test_an_unknown_experiment_is_refused_with_all_names(call):
         assert name in done.err
 
 
+def test_only_some_settings_of_an_experiment(call, small_folder, tmp_path):
+    chosen = ["without skips", "without both"]
+    reproduced(call, tmp_path, "r3-ablation", "--only", *chosen, "--data", small_folder)
+    assert {row["setting"] for row in rows(tmp_path, "r3-ablation")} == set(chosen)
+    done = call("reproduce", "r3-ablation", "--only", "with skips")
+    assert done.code == 2 and "no such setting: there are residual, as it is; without dropout" in done.err
+    done = call("reproduce", "r1-tiny-k", "--only", "k=1")
+    assert done.code == 2 and "none without a network" in done.err
+
+
 def test_a_device_that_is_not_there_is_one_line(call, tmp_path):
     done = call("reproduce", "r4-digits", "--lite", "--runs-dir", tmp_path, "--device", "tpu")
     assert (done.code, done.err.count("\n")) == (2, 1) and "tpu" in done.err

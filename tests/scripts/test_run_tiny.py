@@ -263,3 +263,11 @@ def test_the_published_table_of_k_comes_out_to_the_digit(tiny, scene15):
     assert accuracies == [
         "0.2233", "0.1787", "0.1887", "0.2047", "0.2020", "0.1980", "0.2000", "0.2033", "0.1980", "0.2020",
     ]  # fmt: skip
+
+
+def test_digits_in_idx_files_are_classified_and_shown(call, tmp_path, idx_folder):
+    folder = idx_folder(tmp_path / "digits", 40)
+    done = call("run_tiny", "--data", folder, "--runs-dir", tmp_path / "runs")
+    run = read_run(done.folder)
+    assert run.result["n_test"] == 40 and run.filenames[0] == "test/00000"
+    assert '"/9j/' in (done.folder / "report.html").read_text("utf-8")  # as JPEGs begin in base64

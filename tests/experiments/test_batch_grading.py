@@ -1,0 +1,352 @@
+"""Many submissions: archives and models that mean harm, limits, resuming, and what is written."""
+
+import csv
+import dataclasses
+import json
+import os
+import sys
+import threading
+import time
+import zipfile
+from pathlib import Path
+
+import pytest
+
+sys.path.insert(0, str(Path(__file__).parents[1] / "reports"))
+
+from gallery import NAMES, TRUTH, good, put, rows, table  # noqa: E402
+
+from experiments import batch_grading  # noqa: E402
+from experiments.batch_grading import Grading, find_submissions, grade_all, images_of, run_limited  # noqa: E402
+from reports.rubric import Check, Rubric, read_rubric  # noqa: E402
+
+RUBRIC = read_rubric()
+GRADING = Grading(RUBRIC, dict.fromkeys(RUBRIC.parts, TRUTH))
+MEMORY = 2**31
+
+
+@pytest.fixture
+def graded(tmp_path):
+    """graded(): grades all in tmp_path/all; by name what became of each."""
+
+    def graded(grading=GRADING, **options) -> dict[str, dict]:
+        found = find_submissions([tmp_path / "all"], grading)
+        return {each["submission"]: each for each in grade_all(found, grading, tmp_path / "out", **options)}
+
+    (tmp_path / "all").mkdir()
+    return graded
+
+
+def kinds(graded: dict) -> set[str]:
+    return {finding["kind"] for finding in graded["findings"]}
+
+
+def read(path: Path) -> list[dict]:
+    with path.open(encoding="utf-8", newline="") as file:
+        return list(csv.DictReader(file))
+
+
+# --------------------------------------------------------------------------------------------------- archives
+
+
+def zipped(path: Path, folder: Path, inside: str = "") -> None:
+    with zipfile.ZipFile(path, "w") as archive:
+        for file in sorted(folder.rglob("*")):
+            if file.is_file():
+                archive.writestr(inside + file.relative_to(folder).as_posix(), file.read_bytes())
+
+
+def bomb(path, folder):
+    with zipfile.ZipFile(path, "w", zipfile.ZIP_DEFLATED, compresslevel=1) as archive:
+        archive.writestr("tiny/pred.csv", bytes(600_000))
+    # every size in the directory says a gigabyte
+    data = path.read_bytes()
+    path.write_bytes(data.replace((600_000).to_bytes(4, "little"), (2**30).to_bytes(4, "little")))
+
+
+def climbing(path, folder):
+    zipped(path, folder, "../../")
+
+
+def absolute(path, folder):
+    zipped(path, folder, "/tmp/")
+
+
+def linked(path, folder):
+    with zipfile.ZipFile(path, "w") as archive:
+        link = zipfile.ZipInfo("tiny/pred.csv")
+        link.external_attr = 0o120777 << 16
+        archive.writestr(link, "/etc/passwd")
+
+
+def encrypted(path, folder):
+    zipped(path, folder)
+    data = bytearray(path.read_bytes())
+    for mark, flags in ((b"PK\x03\x04", 6), (b"PK\x01\x02", 8)):
+        at = data.find(mark)
+        data[at + flags] |= 1
+    path.write_bytes(data)
+
+
+def cut_short(path, folder):
+    zipped(path, folder)
+    path.write_bytes(path.read_bytes()[:-30])
+
+
+def changed_within(path, folder):
+    zipped(path, folder)
+    data = path.read_bytes()
+    path.write_bytes(data.replace(b"ant/003.png", b"ant/004.png", 1))
+
+
+@pytest.mark.filterwarnings("ignore:Duplicate name")
+def twice_the_same(path, folder):
+    with zipfile.ZipFile(path, "w") as archive:
+        archive.writestr("tiny/pred.csv", "filename,label\n")
+        archive.writestr("tiny/pred.csv", "filename,label\n")
+
+
+def thousands_of_files(path, folder):
+    with zipfile.ZipFile(path, "w") as archive:
+        for i in range(2001):
+            archive.writestr(f"tiny/{i}.txt", "")
+
+
+def no_archive(path, folder):
+    path.write_text("my homework")
+
+
+BAD_ARCHIVES = (bomb, climbing, absolute, linked, encrypted, cut_short, changed_within, twice_the_same,
+                thousands_of_files, no_archive)  # fmt: skip
+
+
+@pytest.mark.filterwarnings("ignore:Duplicate name")
+def test_an_archive_that_means_harm_costs_its_own_row_and_leaves_nothing(graded, tmp_path):
+    folder = good(tmp_path / "good")
+    zipped(tmp_path / "all" / "good.zip", folder)
+    zipped(tmp_path / "all" / "wrapped.zip", folder, "my homework/")
+    with zipfile.ZipFile(tmp_path / "all" / "wrapped.zip", "a") as archive:
+        archive.writestr("__MACOSX/my homework/._tiny", b"\0")
+    for make in BAD_ARCHIVES:
+        make(tmp_path / "all" / f"{make.__name__}.zip", folder)
+    (tmp_path / "all" / "link.zip").symlink_to(tmp_path / "all" / "good.zip")
+    before = sorted(path.name for path in tmp_path.iterdir())
+    found = graded()
+    assert {name for name, each in found.items() if each["score"] == 100} == {"good", "wrapped"}
+    for name in ("link", *(make.__name__ for make in BAD_ARCHIVES)):
+        assert (found[name]["score"], found[name]["max_score"], kinds(found[name])) == (0, 90, {"not_graded"})
+        (finding,) = found[name]["findings"]
+        assert str(tmp_path) not in finding["text"] and "\n" not in finding["text"]
+    assert kinds(found["wrapped"]) == set()
+    assert sorted(path.name for path in tmp_path.iterdir()) == sorted([*before, "out"])
+    left = {path.name for path in (tmp_path / "out").iterdir()}
+    assert left == {*found, ".graded", "gradebook.csv", "items.csv", "instructor.html"}
+
+
+# ----------------------------------------------------------------------------------------------------- limits
+
+
+@pytest.mark.parametrize(
+    ("work", "args", "outcome"),
+    [(time.sleep, (0,), ""), (time.sleep, (60,), "too_slow"), (bytearray, (2**33,), "too_large"),
+     (os.abort, (), "crashed"), (int, ("x",), "crashed")],
+)  # fmt: skip
+def test_a_process_is_held_to_its_limits(work, args, outcome):
+    started = time.monotonic()
+    assert run_limited(work, args, 8, MEMORY, threading.Event()) == outcome
+    assert time.monotonic() - started < 30
+
+
+def test_a_process_is_stopped_with_the_others():
+    stop = threading.Event()
+    threading.Timer(0.5, stop.set).start()
+    started = time.monotonic()
+    assert run_limited(time.sleep, (60,), 60, MEMORY, stop) == "stopped"
+    assert time.monotonic() - started < 30
+
+
+def test_a_submission_beyond_the_limits_costs_its_own_row(graded, tmp_path):
+    good(tmp_path / "all" / "fine")
+    good(tmp_path / "all" / "heavy")
+    # a million rows take more than the limit
+    lines = "".join(f"{i}/a/very/long/name/of/an/image/that/nobody/has.png,bee\n" for i in range(999_999))
+    put(tmp_path / "all" / "heavy", "filename,label\n" + lines)
+    found = graded(dataclasses.replace(GRADING, memory_bytes=100 * 2**20))
+    assert found["fine"]["score"] == 100
+    assert kinds(found["heavy"]) == {"not_graded"} and "memory" in found["heavy"]["findings"][0]["text"]
+
+
+# --------------------------------------------------------------------------------------------------- resuming
+
+
+def test_what_was_graded_is_graded_again_only_when_something_changed(graded, tmp_path, monkeypatch):
+    for name in ("a", "b", "c"):
+        good(tmp_path / "all" / name)
+    asked = []
+    by_children = batch_grading._by_children
+    monkeypatch.setattr(
+        batch_grading, "_by_children", lambda name, *rest: asked.append(name) or by_children(name, *rest)
+    )
+    first = graded(n_jobs=1)
+    assert asked == ["a", "b", "c"]
+    assert graded() == first and asked == ["a", "b", "c"]
+    put(tmp_path / "all" / "b", table(rows("tiny", 10)))
+    assert graded()["b"]["score"] == 80 and asked[3:] == ["b"]
+    (tmp_path / "out" / "c" / "results.json").unlink()
+    graded()
+    assert asked[4:] == ["c"] and (tmp_path / "out" / "c" / "results.json").is_file()
+    checks = tuple(dataclasses.replace(check, points=1) for check in RUBRIC.checks)
+    assert graded(dataclasses.replace(GRADING, rubric=Rubric("x", checks)), n_jobs=1)["a"]["score"] == 5
+    assert asked[5:] == ["a", "b", "c"]
+    graded(dataclasses.replace(GRADING, rubric=Rubric("x", checks)), n_jobs=1, fresh=True)
+    assert asked[8:] == ["a", "b", "c"]
+
+
+def test_a_stopped_call_keeps_what_it_graded(graded, tmp_path, monkeypatch):
+    for name in ("a", "b"):
+        good(tmp_path / "all" / name)
+    by_children = batch_grading._by_children
+
+    def stopped_at_b(name, *rest):
+        if name == "b":
+            raise KeyboardInterrupt
+        return by_children(name, *rest)
+
+    monkeypatch.setattr(batch_grading, "_by_children", stopped_at_b)
+    with pytest.raises(KeyboardInterrupt):
+        graded(n_jobs=1)
+    assert sorted(path.name for path in (tmp_path / "out").iterdir()) == [".graded", "a"]
+
+
+# -------------------------------------------------------------------------------------------- what is written
+
+
+def test_the_class_in_files(graded, tmp_path):
+    good(tmp_path / "all" / "=cmd|' C calc'!A0")
+    good(tmp_path / "all" / "<img src=x onerror=alert(1)>")
+    put(good(tmp_path / "all" / "weak"), table(rows("tiny", 0)))
+    found = graded()
+    book = read(tmp_path / "out" / "gradebook.csv")
+    assert list(book[0])[:3] == ["submission", "score", "max_score"] and list(book[0])[-1] == "findings"
+    assert {row["submission"]: row["score"] for row in book} == {
+        "'=cmd|' C calc'!A0": "100", "<img src=x onerror=alert(1)>": "100", "weak": "80"
+    }  # fmt: skip
+    images = read(tmp_path / "out" / "items.csv")
+    assert len(images) == 300
+    missed = {(row["part"], row["filename"]): row["missed"] for row in images}
+    right = [name for name, label in rows("tiny") if TRUTH.labels[name] == label]
+    assert {missed["tiny", name] for name in right} == {"1"}  # by the weak one only
+    assert {missed["tiny", name] for name in set(NAMES) - set(right)} == {"3"}
+    page = (tmp_path / "out" / "instructor.html").read_text("utf-8")
+    assert "<img src=x" not in page and "&lt;img src=x" in page
+    assert "Equal predictions" in page and "tiny: &lt;img" in page
+    scope = json.loads((tmp_path / "out" / "weak" / "results.json").read_text("utf-8"))
+    assert scope["score"] == 80 and sum(test["max_score"] for test in scope["tests"]) == 100
+    assert {test["status"] for test in scope["tests"]} == {"passed", "failed"}
+    assert set(scope["tests"][0]) == {"name", "score", "max_score", "status", "output", "visibility"}
+    assert scope["leaderboard"] == [
+        {"name": "tiny accuracy", "value": 0.0}, {"name": "bow accuracy", "value": 0.6},
+        {"name": "cnn accuracy", "value": 0.9},
+    ]  # fmt: skip
+    assert found["weak"]["marks"][0]["reason"].endswith("asked: above 0.2: 0 of 20 points")
+
+
+def test_the_students_page_gives_reasons_and_no_answers(graded, tmp_path):
+    folder = good(tmp_path / "all" / "one")
+    put(folder, table([*rows("tiny")[1:], ("<b>x</b>.png", "</script><script>alert(1)</script>")]))
+    (folder / "bow" / "pred.csv").unlink()
+    graded()
+    page = (tmp_path / "out" / "one" / "feedback.html").read_text("utf-8")
+    assert "What was not checked" in page and "does not apply: part &#39;bow&#39; has no predictions" in page
+    assert "<b>x" not in page and "<script>" not in page and "alert" not in page.replace("&", "")
+    assert not [name for name in NAMES if name in page]
+    assert not [label for label in ("ant", "bee", "cat", "dog") if f"{label}/" in page]
+
+
+def test_names_that_would_stand_in_each_others_way(tmp_path):
+    for name in ("a", "gradebook.csv", "A", ".hidden"):
+        good(tmp_path / "all" / name)
+    zipped(tmp_path / "all" / "a.zip", tmp_path / "all" / "a")
+    (tmp_path / "all" / "notes.txt").write_text("x")
+    assert list(find_submissions([tmp_path / "all"], GRADING)) == ["A", "a-2", "a-3", "gradebook.csv-2"]
+
+
+def test_what_is_no_submission_is_refused(tmp_path):
+    with pytest.raises(FileNotFoundError, match="no such submission"):
+        find_submissions([tmp_path / "x"], GRADING)
+    with pytest.raises(ValueError, match="no submission: it has none of tiny, bow, cnn"):
+        find_submissions([tmp_path], GRADING)
+    put(good(tmp_path / "one"), table(rows("tiny")))
+    with pytest.raises(ValueError, match="say which part they are with --part"):
+        find_submissions([tmp_path / "one" / "tiny"], GRADING)
+    alone = dataclasses.replace(GRADING, part="tiny")
+    found = grade_all(find_submissions([tmp_path / "one" / "tiny"], alone), alone, tmp_path / "out")
+    assert found[0]["marks"][0]["score"] == 20
+
+
+# ----------------------------------------------------------------------------------------------- models again
+
+
+def test_submitted_models_are_run_again(graded, tmp_path, small_folder):
+    pytest.importorskip("torch")
+    onnx = pytest.importorskip("onnx")
+    from deep.export import export_onnx
+    from deep.weights import SavedModel, save_model
+    from deep.zoo import build_model
+    from experiments.network_prediction import load_network
+    from experiments.truth import read_truth
+
+    truth = read_truth(small_folder)
+    names = list(truth.labels)
+    folder = images_of(str(small_folder), names)
+    assert folder == small_folder and images_of(str(tmp_path), names) is None
+    mean, std, predicted = (0.5,) * 3, (0.25,) * 3, []
+    while len({label for _, label in predicted}) < 2:  # untrained ones say the same of all, mostly
+        network = build_model("cifar_50k", num_classes=3).eval()
+        saved = SavedModel(network, "cifar_50k", {}, truth.classes, (3, 32, 32), mean, std, "squash", {})
+        save_model(tmp_path / "m.safetensors", saved)
+        model = load_network(tmp_path / "m.safetensors", "cpu")
+        answers = model.predict({name: small_folder / "test" / name for name in names})
+        predicted = [(each.filename, each.ranked[0][0]) for each in answers]
+
+    def hand_in(name: str, lines=predicted) -> Path:
+        (tmp_path / "all" / name / "cnn").mkdir(parents=True)
+        put(tmp_path / "all" / name, table(lines), "cnn")
+        return tmp_path / "all" / name / "cnn"
+
+    save_model(hand_in("honest") / "model.safetensors", saved)
+    save_model(hand_in("copied", list(truth.labels.items())) / "model.safetensors", saved)
+    export_onnx(saved, hand_in("onnx") / "net.onnx")
+    (hand_in("pickle") / "model.pt").write_bytes(b"\x80\x04.")
+    (hand_in("damaged") / "model.safetensors").write_bytes((tmp_path / "m.safetensors").read_bytes()[:-100])
+    other = dataclasses.replace(saved, name="resnet18")
+    save_model(hand_in("misnamed") / "model.safetensors", other)
+    model = onnx.load(tmp_path / "all" / "onnx" / "cnn" / "net.onnx")
+    silent = onnx.ModelProto.FromString(model.SerializeToString())
+    del silent.metadata_props[:]
+    onnx.save_model(silent, hand_in("silent") / "net.onnx")
+    onnx.save_model(model, hand_in("outside") / "net.onnx", save_as_external_data=True, size_threshold=0,
+                    location="weights.bin")  # fmt: skip
+    (hand_in("garbage") / "net.onnx").write_bytes(b"ONNX" * 1000)
+
+    checks = (Check("cnn", "accuracy", "accuracy", 10, weak=0, strong=1),
+              Check("cnn", "fast", "seconds", 10, threshold=200))  # fmt: skip
+    grading = Grading(Rubric("T", checks), {"cnn": truth}, {"cnn": folder})
+    found = graded(grading)
+    accuracy = sum(truth.labels[name] == label for name, label in predicted) / len(names)
+    assert kinds(found["honest"]) == kinds(found["onnx"]) == set()
+    assert found["honest"]["score"] == found["onnx"]["score"] == round(10 * accuracy, 4) + 10
+    assert kinds(found["copied"]) == {"model_differs"}
+    assert found["copied"]["parts"]["cnn"]["accuracy"] == accuracy
+    assert kinds(found["pickle"]) == {"model_not_run"}
+    reasons = {
+        "damaged": "damaged", "misnamed": "do not fit", "silent": "no classes in its metadata",
+        "outside": "keeps data outside of the file", "garbage": "no ONNX file",
+    }  # fmt: skip
+    for name, reason in reasons.items():
+        assert "model_refused" in kinds(found[name]), name
+        said = " ".join(finding["text"] for finding in found[name]["findings"])
+        assert reason in said and str(tmp_path) not in said
+        assert not found[name]["marks"][1]["applies"]
+    page = (tmp_path / "out" / "instructor.html").read_text("utf-8")
+    assert "data:image/jpeg;base64," in page and len(page) < 10**6

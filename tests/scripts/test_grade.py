@@ -1,0 +1,123 @@
+"""grade.py: its doors, its one-line errors, and both pages in a browser."""
+
+import importlib
+import json
+import shutil
+import subprocess
+import sys
+import tomllib
+from pathlib import Path
+
+import pytest
+
+sys.path.insert(0, str(Path(__file__).parents[1] / "reports"))
+
+from gallery import TRUTH, good, put, rows, table  # noqa: E402
+
+PROJECT = Path(__file__).resolve().parents[2]
+
+
+@pytest.fixture
+def handed_in(tmp_path):
+    """A class of two, and the truth."""
+    for name in ("ann", "bob"):
+        good(tmp_path / "class" / name)
+    put(tmp_path / "class" / "bob", table(rows("tiny", 0)[1:]))
+    (tmp_path / "truth.csv").write_text(table(list(TRUTH.labels.items())), "utf-8")
+    return tmp_path
+
+
+def test_a_class_is_graded_and_shown_in_a_table(call, handed_in):
+    out = handed_in / "grades"
+    done = call("grade", handed_in / "class", "--truth", handed_in / "truth.csv", "--out", out)
+    assert done.folder == out and done.err == ""
+    cells = [line.split() for line in done.lines]
+    assert cells[1][:3] == ["ann", "100", "100"] and cells[1][-1] == "0"
+    assert cells[2][:4] == ["bob", "80", "100", "0"] and cells[2][-1] == "1"
+    assert json.loads((out / "bob" / "results.json").read_text("utf-8"))["score"] == 80
+    again = call("grade", handed_in / "class", "--truth", handed_in / "truth.csv", "--out", out, "--jobs", 1)
+    assert again.lines == done.lines
+
+
+def test_parts_with_truths_of_their_own(call, handed_in):
+    half = list(TRUTH.labels.items())[::2]
+    (handed_in / "half.csv").write_text(table(half), "utf-8")
+    done = call("grade", handed_in / "class" / "ann", "--truth", f"cnn={handed_in / 'half.csv'}", "--truth",
+                handed_in / "truth.csv", "--out", handed_in / "grades")  # fmt: skip
+    assert done.lines[1].split()[:3] == ["ann", "90", "90"]  # the comparison is left out
+    assert done.lines[1].split()[-2:] == ["-", "1"]  # unknown images in cnn/
+
+
+def test_one_part_alone(call, handed_in):
+    rubric = handed_in / "rubric.toml"
+    check = 'part = "a"\nname = "A"\nmetric = "accuracy"\nthreshold = 0.6\npoints = 3\n'
+    rubric.write_text(f'title = "T"\n[[check]]\n{check}')
+    done = call("grade", handed_in / "class/ann/bow", "--part", "a", "--truth", handed_in / "truth.csv",
+                "--rubric", rubric, "--out", handed_in / "grades", "--fresh")  # fmt: skip
+    assert done.lines[1].split() == ["bow", "3", "3", "3", "0"]
+
+
+@pytest.mark.parametrize(
+    ("arguments", "says"),
+    [
+        (("nobody", "--truth", "truth.csv"), "nobody: no such submission"),
+        (("class", "--truth", "nothing.csv"), "no such truth"),
+        (("class", "--truth", "art=truth.csv"), "the rubric has no part 'art'"),
+        (("class", "--truth", "truth.csv", "--truth", "truth.csv"), "a second truth for the same parts"),
+        (("class", "--truth", "truth.csv", "--part", "art"), "--part art: the rubric has tiny, bow, cnn"),
+        (("class", "--truth", "truth.csv", "--rubric", "truth.csv"), "no valid TOML"),
+        (("class/ann/bow", "--truth", "truth.csv"), "say which part they are with --part"),
+        (("class", "--truth", "truth.csv", "--time-limit", "0"), "at least 1 second and 256 MB"),
+        (("class", "--truth", "truth.csv", "--out", "truth.csv"), "truth.csv"),
+    ],
+)
+def test_bad_calls_are_refused_in_one_line(refused, handed_in, monkeypatch, arguments, says):
+    monkeypatch.chdir(handed_in)
+    refused("grade", *arguments, says=says)
+
+
+def test_without_a_model_file_no_torch_is_needed(handed_in):
+    where = ["class", "--truth", "truth.csv", "--out", "grades"]
+    arguments = [word if word.startswith("--") else str(handed_in / word) for word in where]
+    code = (
+        "import sys; sys.path.insert(0, 'scripts'); import grade; "
+        f"code = grade.main({arguments!r}); raise SystemExit(code or 'torch' in sys.modules)"
+    )
+    done = subprocess.run([sys.executable, "-c", code], cwd=PROJECT, capture_output=True, text=True)
+    assert done.returncode == 0 and "ann" in done.stdout, done.stderr
+
+
+def test_the_docs_hold_the_default_rubric_in_full():
+    text = (PROJECT / "docs" / "grading.md").read_text("utf-8")
+    rubric = (PROJECT / "reports" / "rubric.toml").read_text("utf-8")
+    assert rubric in text and tomllib.loads(rubric)["check"]
+
+
+@pytest.mark.browser
+def test_both_pages_open_and_nothing_in_them_runs(call, handed_in, tmp_path):
+    webdriver = importlib.import_module("selenium.webdriver")
+    evil = "<img src=x onerror=document.title='run'>"
+    good(handed_in / "class" / evil)
+    row = ("</script><script>document.title='run'</script>", "x")
+    put(handed_in / "class" / evil, table([*rows("tiny"), row]))
+    out = handed_in / "grades"
+    assert call("grade", handed_in / "class", "--truth", handed_in / "truth.csv", "--out", out).code == 0
+    options = webdriver.ChromeOptions()
+    for flag in ("--headless=new", "--no-sandbox", "--disable-dev-shm-usage", "--window-size=400,800"):
+        options.add_argument(flag)
+    options.binary_location = shutil.which("chromium")
+    browser = webdriver.Chrome(options, webdriver.ChromeService(shutil.which("chromedriver")))
+    try:
+        for page in (out / "instructor.html", out / evil / "feedback.html"):
+            browser.get(page.as_uri())
+            assert browser.title != "run" and evil in browser.find_element("tag name", "body").text
+            assert browser.get_log("browser") == []
+            # reads on a phone: wide tables scroll within themselves
+            root = "document.documentElement"
+            assert browser.execute_script(f"return {root}.scrollWidth <= {root}.clientWidth")
+        browser.get((out / "instructor.html").as_uri())
+        browser.find_element("link text", "bob").click()
+        assert browser.current_url.endswith("#s3")
+        assert "Equal predictions" in browser.find_element("tag name", "main").text
+    finally:
+        browser.quit()
