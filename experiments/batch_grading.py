@@ -18,7 +18,8 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
-from experiments.data import image_sources, set_folder
+from experiments.data import image_sources
+from experiments.truth import pictures_in
 from reports import grade
 from reports.feedback import (
     feedback_page,
@@ -36,7 +37,6 @@ from reports.submission import RUNNABLE, Finding, Submission, holds_submission, 
 from scenes.archives import archive_members, damage_reported
 from scenes.dataset import progress
 from scenes.files import atomic_path, scratch_folder
-from scenes.reading import read_pixels
 
 MOST_MEMBERS, MOST_UNPACKED = 2000, 2**29
 _RESULTS, _FEEDBACK, _KEPT = "results.json", "feedback.html", ".graded"
@@ -141,7 +141,8 @@ def grade_all(
             raise
     found = items(graded, grading.truths)
     pictures = {
-        part: _picture(folder, list(grading.truths[part].labels)) for part, folder in grading.images.items()
+        part: pictures_in(folder, list(grading.truths[part].labels))
+        for part, folder in grading.images.items()
     }
     texts = {
         _OURS[0]: gradebook_csv(graded),
@@ -151,13 +152,6 @@ def grade_all(
     for name, text in texts.items():
         _write(out / name, text)
     return graded
-
-
-def images_of(truth: str, names: Sequence[str]) -> Path | None:
-    """The folder with the images of a truth, where it is one or is named by a known set; else None."""
-    path = Path(truth)
-    folder = path if path.is_dir() else path.parent if path.name == "annotations.json" else set_folder(truth)
-    return folder if folder.is_dir() and image_sources(folder, names) is not None else None
 
 
 # ------------------------------------------------------------------------------------------- one submission
@@ -368,12 +362,6 @@ def _limited(work: Callable[..., None], args: tuple, seconds: float, memory_byte
 
 
 # ---------------------------------------------------------------------------------------------------- files
-
-
-def _picture(folder: Path, names: Sequence[str]) -> Callable:
-    sources = image_sources(folder, names)
-    assert sources is not None
-    return lambda name: read_pixels(sources[name])
 
 
 def _key(path: Path, grading: Grading) -> str:

@@ -36,7 +36,7 @@ from deep.training import (
     predict_logits,
 )
 from deep.weights import FILE_NAME, SavedModel, check_size, load_saved, save_model
-from deep.zoo import MODELS, build_model
+from deep.zoo import build_model, image_shape
 from experiments.network_data import NetworkData
 from reports import Facts, RunRecord, Shown, confusion_matrix, diagnose, environment, write_run
 from reports.curves import learning_curves_figure
@@ -55,6 +55,7 @@ class Job:
 
     options : what `build_model` is given beside classes and size. resize : "squash" or "crop".
     precision : "fp32", "bf16", "fp16", or None: the faster one, measured. half : also store float16 weights.
+    pixels : side of the images that the network is shown; None: its own.
     """
 
     model: str
@@ -65,6 +66,7 @@ class Job:
     device: str = "cpu"
     precision: str | None = None
     half: bool = False
+    pixels: int | None = None
 
     @property
     def all_options(self) -> dict:
@@ -74,8 +76,15 @@ class Job:
     @property
     def input_size(self) -> tuple[int, int, int]:
         """(C, H, W) of what the network is shown."""
-        _, height, width = MODELS[self.model].input_size
-        return self.data.channels, height, width
+        return image_shape(self.model, self.data.channels, self.pixels)
+
+    def untrained(self, **options) -> nn.Module:
+        """The network as the recipe's seed makes it; `options` replace some of its own."""
+        torch.manual_seed(self.recipe.seed)
+        return build_model(
+            self.model, num_classes=len(self.data.classes), input_size=self.input_size,
+            **(self.all_options | options),
+        )  # fmt: skip
 
     @property
     def key(self) -> str:
@@ -83,7 +92,7 @@ class Job:
         parts = {
             "model": self.model, "options": self.all_options, "recipe": self.recipe.as_json(),
             "images": [self.data.train_fingerprint, len(self.data.train)], "classes": self.data.classes,
-            "resize": self.resize,
+            "resize": self.resize, **({"pixels": self.pixels} if self.pixels else {}),
         }  # fmt: skip
         return hashlib.sha256(json.dumps(parts, sort_keys=True).encode()).hexdigest()[:8]
 
@@ -177,7 +186,7 @@ def train_job(
     recipe, data, input_size = job.recipe, job.data, job.input_size
     if job.options.get("pretrained"):
         recipe = recipe.changed(initialization="default")  # which leaves weights as they are
-    network = _untrained(job)
+    network = job.untrained()
     check_size(job.model, file_bytes(network), recipe.size_limit)
     counts = complexity(network, input_size)
     fit, select = data.fit_and_select(recipe.seed, recipe.fit_all)
@@ -226,10 +235,10 @@ def train_job(
         if rank:
             return None
         try:
-            trained = trainer(_untrained(job), folder).last_good(error)
+            trained = trainer(job.untrained(), folder).last_good(error)
             saved, scores, seconds = saved_and_scored(trained)
         except DivergedError:
-            trained = trainer(_untrained(job), None).last_good(error)
+            trained = trainer(job.untrained(), None).last_good(error)
             saved, scores, seconds = saved_and_scored(trained)
     record = _record(job, name or job.model, command, trained, counts, scores, len(fit), len(select))
     seen = {"input_size": list(input_size), "mean": mean, "std": std, "processes": world}
@@ -261,17 +270,9 @@ def check_job(job: Job) -> None:
     """ValueError, before anything is trained, for settings that these images and this network cannot have."""
     n_images = job.data.n_fit(job.recipe.seed, job.recipe.fit_all)
     with torch.device("meta"):
-        network = _untrained(job, pretrained=False)
+        network = job.untrained(pretrained=False)
     check_size(job.model, file_bytes(network), job.recipe.size_limit)
     check_recipe(network, job.recipe, n_images, job.input_size)
-
-
-def _untrained(job: Job, **options) -> nn.Module:
-    torch.manual_seed(job.recipe.seed)
-    return build_model(
-        job.model, num_classes=len(job.data.classes), in_channels=job.data.channels,
-        **(job.all_options | options),
-    )  # fmt: skip
 
 
 def class_scores(saved: SavedModel, images: Images, device: torch.device, views: int = 1) -> np.ndarray:

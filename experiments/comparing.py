@@ -5,15 +5,15 @@ import os
 from collections.abc import Sequence
 from pathlib import Path
 
-from experiments.data import image_sources, set_folder
+from experiments.data import set_folder
 from experiments.tabulate import aligned, check_writable
+from experiments.truth import pictures_in
 from reports import Comparison, Run, compare, read_run
 from reports.comparison import CSV_COLUMNS, csv_rows, explanation
 from reports.comparison_page import comparison_page, cost_figure, pair_lines, run_lines
 from reports.page import Picture
 from reports.tables import latex_table, markdown_table
 from scenes.files import scratch_folder, sync_folder
-from scenes.reading import read_pixels
 
 
 def compare_runs(
@@ -72,12 +72,12 @@ def heldout_pictures(run: Run, data: str | None) -> Picture | None:
         if data:
             raise FileNotFoundError(f"{folder}: no such folder: give the one with the test images")
         return None
-    found = image_sources(folder, run.filenames)
-    if found is not None:
-        return lambda image: read_pixels(found[image])
-    if data:
-        raise FileNotFoundError(f"{folder} holds no {run.filenames[0]}: give the folder with the test images")
-    return None
+    try:
+        return pictures_in(folder, run.filenames)
+    except FileNotFoundError:
+        if data:
+            raise
+        return None
 
 
 def _write(folder: Path, comparison: Comparison, lines: Sequence[str], picture: Picture | None) -> None:

@@ -4,8 +4,9 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from reports import Facts, RunRecord, confusion_matrix, diagnose, environment
+from reports import Facts, RunRecord, Shown, confusion_matrix, diagnose, environment
 from reports.judging import Judged
+from reports.page import Picture
 
 _WRONG = ("missing", "contradicting", "unknown_label")
 
@@ -44,13 +45,19 @@ def _some(classes: Sequence[str]) -> str:
 
 
 def evaluation_record(
-    judged: Judged, name: str, command: Sequence[str], *, predictions: str, truth: str
+    judged: Judged,
+    name: str,
+    command: Sequence[str],
+    *,
+    predictions: str,
+    truth: str,
+    picture: Picture | None = None,
 ) -> RunRecord:
     """What `write_run` keeps of judged predictions.
 
     A run has a predicted class for every image. For one that is wrong by rule the first class, in sorted
     order, that is not its own stands in; `findings` in ``result.json`` name all of these. Scores are 1 for
-    the predicted class and 0 for the others.
+    the predicted class and 0 for the others. `picture` gives the pixels of an image by its name.
     """
     classes, names = judged.truth.classes, sorted(judged.truth.labels)
     labels = [judged.truth.labels[name] for name in names]
@@ -68,6 +75,7 @@ def evaluation_record(
         name=name, command=list(command), classes=list(classes), filenames=names, labels=labels,
         predicted=predicted, scores=scores, n_train=0, config=config, data={"name": judged.truth.name},
         diagnoses=diagnose(facts), environment=environment(1), extra={"findings": judged.findings},
+        shown=Shown(picture) if picture else None,
     )  # fmt: skip
 
 

@@ -14,7 +14,7 @@ import torch
 from deep.complexity import complexity
 from deep.recipes import RECIPES, Recipe, find_recipe, limited
 from deep.weights import FILE_NAME
-from deep.zoo import MODELS, build_model
+from deep.zoo import image_shape
 from experiments.cnn import Job, Result, pick_device, train_job
 from experiments.data import PROJECT
 from experiments.network_data import (
@@ -84,14 +84,14 @@ class Runner:
         self._precisions: dict[tuple[str, int], str] = {}  # of a network and a batch: measured once
 
     def run(
-        self, name: str, only: Sequence[str] = (), seeds: Sequence[int] = ()
+        self, name: str, only: Sequence[str] = (), seeds: Sequence[int] = (), *, again: bool = False
     ) -> tuple[Ledger | None, list[str]]:
         """Train what is not done yet of an experiment; its table, and the labels of settings that failed.
 
-        `only` and `seeds` choose settings by label and of their seeds; none are all. A setting's rows are
-        written together when it is done; one that stopped halfway goes on. A loss that is no number is a
-        result, as a failed row; another ValueError costs its own setting only. No table where the images
-        cannot serve the experiment (R4's merged classes are digits).
+        `only` and `seeds` choose settings by label and of their seeds; none are all. What is done is left
+        alone unless `again`. A setting's rows are written together when it is done; one that stopped halfway
+        goes on. A loss that is no number is a result, as a failed row; another ValueError costs its own
+        setting only. No table where the images cannot serve the experiment (R4's merged classes are digits).
         """
         experiment, failed, ledger = NETWORK_EXPERIMENTS[name], [], None
         for setting in experiment.settings:
@@ -110,7 +110,7 @@ class Runner:
             for seed in of_setting:
                 if seeds and seed not in seeds:
                     continue
-                if ledger.has_done(setting.label, (seed,)) and not self.call.fresh:
+                if ledger.has_done(setting.label, (seed,)) and not (again or self.call.fresh):
                     continue
                 which = f"{setting.label}, seed {seed}" if len(of_setting) > 1 else setting.label
                 print(f"{name}: {which}: {setting.model}, {recipe.total_epochs:g} epochs", flush=True)
@@ -146,7 +146,8 @@ class Runner:
         # in a look the measuring takes longer than the training
         precision = call.precision or ("fp32" if call.lite else None)
         precision = precision or self._precisions.get((setting.model, recipe.batch_size))
-        job = Job(setting.model, recipe, data, dict(setting.options), "squash", str(self.device), precision)
+        job = Job(setting.model, recipe, data, dict(setting.options), "squash", str(self.device), precision,
+                  pixels=setting.pixels)  # fmt: skip
         name = f"{experiment.name}-{setting.slug}"
         if len(setting.seeds) > 1:
             name += f"-seed{recipe.seed}"
@@ -185,10 +186,11 @@ class Runner:
 
     def _images(self, experiment: Experiment, setting: Setting, recipe: Recipe) -> NetworkData | None:
         """The images of a setting, the same ones for the next of the same set; None where they cannot do."""
-        call, size = self.call, MODELS[setting.model].input_size
-        # "scene15" is for the classical experiments: networks have sets of their own
+        call, size = self.call, image_shape(setting.model, None, setting.pixels)
+        # "scene15" may be meant for classical experiments in the same call: networks have sets of their own
         dataset = call.dataset if call.dataset == "synthetic" else None
         own = call.data is None and dataset is None and own_set_is_here(experiment.dataset)
+        dataset = experiment.dataset if own else dataset
         stored = (experiment.dataset,) if own and experiment.dataset in ARRAY_SETS else size
         few, large = experiment.train_images, max(size[1:]) > LARGE
         key = (stored, experiment.course_split, few, recipe.merge, self.call.lite and large)
@@ -222,14 +224,10 @@ def chosen_recipe(setting: Setting, lite: bool = False) -> Recipe:
 def measured(setting: Setting, job: Job, result: Result) -> Iterator[Measured]:
     """What a training gave, one figure a metric; the report's own beside it where the images are its set."""
     reported = setting.reported if job.data.name == set_of(setting.model) else {}
-    trained, data = result.trained, job.data
+    trained = result.trained
     kept = trained.history[trained.epoch - 1]
-    size = (data.channels, *MODELS[job.model].input_size[1:])
     with torch.device("meta"):
-        network = build_model(
-            job.model, num_classes=len(data.classes), in_channels=data.channels, **job.all_options
-        )
-    counts = complexity(network, size)
+        counts = complexity(job.untrained(), job.input_size)
     figures = {
         "accuracy": result.accuracy,
         ONE_VIEW: read_run(result.folder).result.get("plain_accuracy"),

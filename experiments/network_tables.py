@@ -41,7 +41,11 @@ OWN_PANELS: Panels = R5_PANELS
 ONE_VIEW = "accuracy, one view"
 
 # Phases of fastnet's recipe beside its own: (pixels, epochs, share of the images).
-FAST_PHASES = ((20, 2, 1.0), (24, 2, 0.8), (28, 1, 0.7), (32, 3.5, 0.65))
+FAST_PHASES = ((20, 2, 1.0), (24, 2, 0.8), (28, 1, 0.7), (32, 2.8, 0.65))
+# For 20,000 images in place of 45,000: about as many steps.
+COURSE_PHASES = ((20, 6, 1.0), (24, 6, 0.85), (28, 4, 0.7), (32, 13, 0.6))
+# Large images last, and few times: a step's time goes with the area.
+SCENE_PHASES = ((64, 18, 1.0), (96, 7, 1.0), (128, 5, 1.0))
 WIDE_PHASES = ((20, 3, 1.0), (24, 3, 0.85), (28, 2, 0.7), (32, 5, 0.6))
 
 
@@ -55,6 +59,7 @@ class Setting:
     reported : the report's figures by metric.
     finding : what the report says of it in words.
     seeds : a training each; of several there is a row of their mean too.
+    pixels : side of the images that the network is shown; None: its own.
     """
 
     label: str
@@ -65,6 +70,7 @@ class Setting:
     reported: Mapping[str, float] = field(default_factory=dict)
     finding: str = ""
     seeds: tuple[int, ...] = (0,)
+    pixels: int | None = None
 
     @property
     def slug(self) -> str:
@@ -242,6 +248,15 @@ R3_ABLATION = (
     Setting("without skips", "cifar_residual", "r3", options={"skips": False}),
     Setting("without both", "cifar_residual", "r3", options={"dropout": 0.0, "skips": False}),
 )
+# Longer, with augmentation; the smaller the network, the less it needs holding back.
+_SMALL: Mapping[str, object] = {"resolutions": (), "cutout": 0, "label_smoothing": 0.0}
+R3_OWN = (
+    Setting("plain, own recipe", "cifar_plain", "cifar", {"resolutions": (), "epochs": 60}),
+    Setting("separable, own recipe", "cifar_separable", "cifar", {**_SMALL, "epochs": 90}),
+    Setting("residual, own recipe", "cifar_residual", "cifar",
+            {"resolutions": (), "epochs": 80, "dropout": 0.1}),
+    Setting("50k, own recipe", "cifar_50k", "cifar", {**_SMALL, "epochs": 120, "dropout": 0.0}),
+)  # fmt: skip
 
 
 def _r3_experiments() -> tuple[Experiment, ...]:
@@ -249,6 +264,9 @@ def _r3_experiments() -> tuple[Experiment, ...]:
         Experiment("r3-networks", "R3", "The four networks", "cifar10", R3_NETWORKS, _R3_METRICS, R3_PANELS),
         Experiment("r3-ablation", "R3", "What dropout and skips do", "cifar10", R3_ABLATION,
                    ("train accuracy", "accuracy", "generalisation gap"), R3_PANELS),
+        Experiment("r3-own", "R3", "The four by this project's recipe", "cifar10", R3_OWN,
+                   ("train accuracy", "accuracy", ONE_VIEW, "generalisation gap", "epoch seconds"),
+                   OWN_PANELS),
     )  # fmt: skip
 
 
@@ -303,7 +321,9 @@ R5_BCE = (
 # The report's first and best row and the two between them, at what two processor cores can do.
 R5_SHORT_EPOCHS, R5_SHORT_IMAGES = 3, 15_000
 R5_SHORT = tuple(
-    dataclasses.replace(setting, changes={"epochs": R5_SHORT_EPOCHS})
+    dataclasses.replace(
+        setting, label=f"{setting.label}, {R5_SHORT_EPOCHS} epochs", changes={"epochs": R5_SHORT_EPOCHS}
+    )
     for setting in (R5_VARIANTS[0], R5_VARIANTS[2], *R5_BCE)
 )
 
@@ -325,7 +345,7 @@ OWN = "own"  # in place of a report
 
 def _own_experiments() -> tuple[Experiment, ...]:
     metrics = ("accuracy", ONE_VIEW, "train accuracy", "training seconds", "parameters", "MB")
-    settled = {"fit_all": True}  # the recipes are: nothing is chosen any more
+    settled = {"fit_all": True, "keep": "last"}  # the recipes are: nothing is chosen any more
     fastnets = (
         Setting("fastnet", "fastnet", "fastnet", settled, seeds=SEEDS),
         Setting("fastnet, a fifth of the time", "fastnet", "fastnet",
@@ -333,12 +353,26 @@ def _own_experiments() -> tuple[Experiment, ...]:
         Setting("fastnet, wide", "fastnet", "fastnet", {**settled, "resolutions": WIDE_PHASES},
                 {"width": "wide"}, seeds=SEEDS),
     )  # fmt: skip
+    few = (
+        Setting("mynet, 32 pixels", "mynet", "folder", settled),
+        Setting("resnet18, 32 pixels", "resnet18", "folder", settled),
+        Setting("fastnet, 32 pixels", "fastnet", "fastnet-folder", settled),
+        Setting("fastnet, 128 pixels", "fastnet", "fastnet-folder", settled, pixels=128),
+        Setting("resnet18, 128 pixels", "resnet18", "folder",
+                {**settled, "resolutions": SCENE_PHASES}, pixels=128),
+    )  # fmt: skip
+    course = (
+        Setting("fastnet, own recipe", "fastnet", "fastnet", {**settled, "resolutions": COURSE_PHASES}),
+    )
     tiny = (Setting("tiny50k", "tiny50k", "tiny50k", settled, seeds=SEEDS),)
     return (
         Experiment("own-fastnet", OWN, "fastnet: accuracy over time", "cifar10", fastnets, metrics,
                    OWN_PANELS),
         Experiment("own-tiny50k", OWN, "tiny50k: the most below 50,000 parameters", "cifar10", tiny, metrics,
                    OWN_PANELS),
+        Experiment("cnn-scene15", OWN, "Networks on the 15 scenes", "scene15", few, metrics, OWN_PANELS),
+        Experiment("cnn-cifar10", OWN, "fastnet on CIFAR-10's course split", "cifar10", course, metrics,
+                   OWN_PANELS, course_split=True),
     )  # fmt: skip
 
 
@@ -349,6 +383,9 @@ NETWORK_EXPERIMENTS: dict[str, Experiment] = {
         *_r5_experiments(), *_own_experiments(),
     )
 }  # fmt: skip
+
+# Comparisons of both families, see `experiments.families`, and their sets.
+FAMILIES = {"compare-scene15": "scene15", "compare-cifar10": "cifar10"}
 
 # Names that stand for several experiments, the classical ones of R1 among them.
 GROUPS: dict[str, tuple[str, ...]] = {
@@ -361,6 +398,7 @@ GROUPS: dict[str, tuple[str, ...]] = {
         report.lower(): tuple(row.name for row in NETWORK_EXPERIMENTS.values() if row.report == report)
         for report in ("R2", "R3", "R4", "R5", OWN)
     },
+    "compare": tuple(FAMILIES),
 }
 GROUPS["all"] = tuple(name for names in GROUPS.values() for name in names)
 
@@ -368,7 +406,7 @@ GROUPS["all"] = tuple(name for names in GROUPS.values() for name in names)
 def expanded(names: Sequence[str]) -> list[str]:
     """Names of experiments, groups opened, each once, in the order of the reports."""
     asked = {each for name in names for each in GROUPS.get(name, (name,))}
-    return [name for name in (*EXPERIMENTS, *NETWORK_EXPERIMENTS) if name in asked]
+    return [name for name in (*EXPERIMENTS, *NETWORK_EXPERIMENTS, *FAMILIES) if name in asked]
 
 
 def check_labels(only: Sequence[str], names: Sequence[str]) -> None:

@@ -17,7 +17,7 @@ from deep.listings import describe as described
 from deep.listings import zoo_table
 from deep.recipes import Recipe, find_recipe, limited, recipe_for, with_settings
 from deep.weights import check_size
-from deep.zoo import MODELS, build_model
+from deep.zoo import MODELS, build_model, image_shape
 from experiments.cnn import Job, Result, check_job, pick_device, train_job, under_torchrun, unfinished_folder
 from experiments.network_data import load_network_data, recipe_set
 from experiments.tabulate import aligned, check_writable, folder_name, seed_summary
@@ -49,7 +49,9 @@ def train(args, command: list[str]) -> list[Path]:
     Several give one folder with a table; one that diverges is a row of it.
     """
     with torch.device("meta"):
-        build_model(args.model)  # a wrong name is known before anything is read
+        # a wrong name or size is known before anything is read
+        build_model(args.model, input_size=args.input_size)
+    shape = image_shape(args.model, None, args.input_size)
     check_writable(args.runs_dir)
     if args.diagram is not None:
         raise ValueError("--diagram draws what --describe NAME names: give both or neither")
@@ -58,14 +60,15 @@ def train(args, command: list[str]) -> list[Path]:
     seed = args.seed[0] if args.seed else recipe.seed  # of a drawn split: one for all settings
     device, rank, world = under_torchrun(pick_device(args.device))
     data = load_network_data(
-        args.model, MODELS[args.model].input_size, data=args.data, dataset=args.dataset, split=args.split,
+        args.model, shape, data=args.data, dataset=args.dataset, split=args.split,
         classes_file=args.classes, course_split=args.course_split, resize=args.resize, merge=recipe.merge,
         lite=args.lite, seed=seed, skip_unreadable=args.skip_unreadable, jobs=args.jobs,
     )  # fmt: skip
     say: Callable[..., None] = print if rank == 0 else lambda *_: None
     say(data.note)
     settings = [
-        (flags, Job(args.model, each, data, options, args.resize, str(device), args.precision, args.half))
+        (flags, Job(args.model, each, data, options, args.resize, str(device), args.precision, args.half,
+                    args.input_size))
         for flags, each in _settings(recipe, args)
     ]
     for _, job in settings:
@@ -241,11 +244,8 @@ def _checked_options(args, recipe: Recipe) -> dict:
 
 def _headline(job: Job) -> str:
     with torch.device("meta"):
-        network = build_model(
-            job.model, num_classes=len(job.data.classes), in_channels=job.data.channels,
-            **(job.all_options | {"pretrained": False}),
-        )  # fmt: skip
-        counts = complexity(network, (job.data.channels, *MODELS[job.model].input_size[1:]))
+        network = job.untrained(pretrained=False)
+        counts = complexity(network, job.input_size)
     parameters = count_parameters(network)
     verdict = check_size(job.model, counts.file_bytes, None)
     changed = {name: value for name, value in (("lr", job.recipe.lr), ("batch", job.recipe.batch_size),

@@ -3,10 +3,13 @@
 import csv
 import io
 import re
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from pathlib import Path
 
-from experiments.data import read_arrays, set_folder
+import numpy as np
+
+from experiments.data import image_sources, read_arrays, set_folder
 from reports import read_run
 from reports.judging import Truth
 from scenes.dataset import SceneDataset, committed_split, image_files
@@ -16,6 +19,7 @@ from scenes.formats import (
     read_classes,
     which_kind,
 )
+from scenes.reading import read_pixels
 from scenes.synthetic import synthetic_folder
 
 KNOWN_TRUTHS = ("scene15", "cifar10", "mnist", "fashion_mnist", "synthetic")
@@ -70,6 +74,27 @@ def read_truth(truth: str | Path, classes_file: str | Path | None = None) -> Tru
                 f"class {name!r} is number {index}: it could mean either, give the classes other names"
             )
     return found
+
+
+def images_of(truth: str, names: Sequence[str]) -> Path | None:
+    """The folder with the images of a truth, where it is one or is named by a known set; else None."""
+    path = Path(truth)
+    folder = path if path.is_dir() else path.parent if path.name == "annotations.json" else set_folder(truth)
+    return folder if folder.is_dir() and image_sources(folder, names) is not None else None
+
+
+def pictures_in(folder: Path, names: Sequence[str]) -> Callable[[str], np.ndarray]:
+    """The pixels of the images of these names, by name, from a folder that `images_of` found.
+
+    Raises
+    ------
+    FileNotFoundError
+        The folder has not all of them.
+    """
+    sources = image_sources(folder, names)
+    if sources is None:
+        raise FileNotFoundError(f"{folder} holds no {names[0]}: give the folder with the test images")
+    return lambda name: read_pixels(sources[name])
 
 
 def read_predictions(path: Path) -> tuple[list[tuple[str, str]], tuple[str, ...]]:

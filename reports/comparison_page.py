@@ -55,21 +55,23 @@ def pair_lines(comparison: Comparison) -> list[list[str]]:
 def cost_figure(comparison: Comparison, out_stem: Path) -> tuple[Path, Path] | None:
     """Draw accuracy with its interval against each cost that two runs or more tell; None if none does."""
     rows = csv_rows(comparison)
-    shown = [(key, title) for key, title in _COSTS if sum(bool(row[key]) for row in rows) > 1]
+    # on a logarithmic axis; what was too fast to be timed is not there
+    costs = [{key: float(row[key] or 0) for key, _ in _COSTS} for row in rows]
+    shown = [(key, title) for key, title in _COSTS if sum(cost[key] > 0 for cost in costs) > 1]
     if not shown:
         return None
     with matplotlib.style.context(["default", STYLE]):
         figure = Figure(figsize=(4 * len(shown), 3), layout="constrained")
         panels = figure.subplots(1, len(shown), sharey=True, squeeze=False)[0]
         for axes, (key, title) in zip(panels, shown, strict=True):
-            for i, (row, name) in enumerate(zip(rows, comparison.names, strict=True)):
-                if not row[key]:
+            for i, (cost, name) in enumerate(zip(costs, comparison.names, strict=True)):
+                if not cost[key]:
                     continue
                 accuracy = float(comparison.right[i].mean())
                 low, high = comparison.interval(i)
                 error = [[accuracy - low], [high - accuracy]]
-                axes.errorbar(float(row[key]), accuracy, yerr=error, fmt="o", markersize=5, capsize=3)
-                axes.annotate(name, (float(row[key]), accuracy), xytext=(5, 4), textcoords="offset points",
+                axes.errorbar(cost[key], accuracy, yerr=error, fmt="o", markersize=5, capsize=3)
+                axes.annotate(name, (cost[key], accuracy), xytext=(5, 4), textcoords="offset points",
                               fontsize=8)  # fmt: skip
             axes.set_xscale("log")
             axes.margins(x=0.25)

@@ -5,7 +5,7 @@
     RUNS/20260131T235959Z-bow/
         result.json                    figures, settings, data, diagnoses, timings, environment
         predictions.csv  scores.npz    what was predicted for each test image
-        confusion.png  confusion.svg  report.txt  report.html
+        confusion.png  confusion.svg  report.txt  report.html  tables.md  tables.tex
         model.npz                      what predicting again needs (where there is such a model); of a
                                        network model.safetensors, and metrics.csv, layers.csv, curves.*
 
@@ -42,6 +42,7 @@ from reports.figures import confusion_figure
 from reports.metrics import confusion_matrix
 from reports.page import html_report
 from reports.record import RunRecord, build_result, check_name, check_record, json_text
+from reports.tables import latex_table, markdown_table, run_tables
 from reports.text import text_report
 from scenes.files import scratch_folder, sync_folder, write_npz
 
@@ -94,7 +95,7 @@ def write_run(
     folder_name : str, optional
         The folder's whole name, instead of time and name.
     page : bool, default=True
-        Whether ``report.html`` is written.
+        Whether ``report.html`` and ``tables.*`` are written.
 
     Raises
     ------
@@ -135,7 +136,7 @@ def write_table_run(
         The complete run of each row, under the name of its folder: what varies, such as ``k8-cityblock``. A
         path is a run folder that is there already; it is copied.
     page : bool, default=False
-        Whether each of `runs` that is a record gets its ``report.html``.
+        Whether each of `runs` that is a record gets its ``report.html`` and ``tables.*``.
 
     Raises
     ------
@@ -247,6 +248,9 @@ def _write_files(folder: Path, record: RunRecord, page: bool) -> None:
             folder=folder,
         )  # fmt: skip
         _write_text(folder / "report.html", text)
+        tables = run_tables(result)
+        _write_text(folder / "tables.md", "\n".join(map(markdown_table, tables)))
+        _write_text(folder / "tables.tex", "\n".join(map(latex_table, tables)))
     _write_text(folder / "result.json", json_text(result))
 
 

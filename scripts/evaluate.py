@@ -15,7 +15,7 @@ try:
     from experiments.commands import CommandParser, run_command
     from experiments.evaluation import check_classes, check_match, evaluation_record
     from experiments.prediction import printable
-    from experiments.truth import KNOWN_TRUTHS, read_predictions, read_truth
+    from experiments.truth import KNOWN_TRUTHS, images_of, pictures_in, read_predictions, read_truth
     from reports import wilson_interval, write_run
     from reports.judging import judge
 except ImportError as error:
@@ -47,9 +47,12 @@ def _main(argv: Sequence[str] | None) -> None:
     judged = judge(rows, truth)
     check_classes(classes, judged, args.predictions, args.truth)
     check_match(judged, rows, args.predictions, args.truth)
+    names = list(truth.labels)
+    images = images_of(args.truth, names)
     record = evaluation_record(
-        judged, args.name, command, predictions=str(args.predictions), truth=str(args.truth)
-    )
+        judged, args.name, command, predictions=str(args.predictions), truth=str(args.truth),
+        picture=pictures_in(images, names) if images else None,
+    )  # fmt: skip
     folder = write_run(args.runs_dir, record)
     n = len(truth.labels)
     low, high = wilson_interval(round(judged.accuracy * n), n)

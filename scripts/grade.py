@@ -17,11 +17,11 @@ from pathlib import Path
 PROJECT = Path(__file__).resolve().parents[1]
 
 try:
-    from experiments.batch_grading import Grading, find_submissions, grade_all, images_of
+    from experiments.batch_grading import Grading, find_submissions, grade_all
     from experiments.commands import CommandParser, run_command
     from experiments.prediction import printable
     from experiments.tabulate import aligned, check_writable
-    from experiments.truth import read_truth
+    from experiments.truth import images_of, read_truth
     from reports.rubric import DEFAULT_RUBRIC, Rubric, read_rubric
 except ImportError as error:
     print(f"error: scenebench cannot be imported ({error}): run `make install` in {PROJECT}", file=sys.stderr)

@@ -13,7 +13,7 @@ from pathlib import Path
 PROJECT = Path(__file__).resolve().parents[1]
 
 try:
-    from experiments.commands import CommandParser, run_command
+    from experiments.commands import CommandParser, at_least_1, run_command
     from experiments.memory import keep_freed_memory
 except ImportError as error:
     print(f"error: scenebench cannot be imported ({error}): run `make install` in {PROJECT}", file=sys.stderr)
@@ -54,6 +54,8 @@ def _parser() -> CommandParser:
     parser.add_argument("--classes", metavar="FILE", help="course layout: class names, one a line")
     parser.add_argument("--resize", choices=("squash", "crop"), default="squash",
                         help="how pictures get the network's shape")  # fmt: skip
+    parser.add_argument("--input-size", type=at_least_1, metavar="PIXELS",
+                        help="side of the images the network is shown (default: its own)")  # fmt: skip
     parser.add_argument("--recipe", metavar="NAME", help=f"named settings: {', '.join(RECIPES)}")
     parser.add_argument("--set", nargs="+", action="extend", default=[], metavar="FIELD=VALUE",
                         help="change fields of the recipe")  # fmt: skip

@@ -17,7 +17,7 @@ sys.path.insert(0, str(Path(__file__).parents[1] / "reports"))
 from gallery import NAMES, TRUTH, good, put, rows, table  # noqa: E402
 
 from experiments import batch_grading  # noqa: E402
-from experiments.batch_grading import Grading, find_submissions, grade_all, images_of, run_limited  # noqa: E402
+from experiments.batch_grading import Grading, find_submissions, grade_all, run_limited  # noqa: E402
 from reports.rubric import Check, Rubric, read_rubric  # noqa: E402
 
 RUBRIC = read_rubric()
@@ -294,7 +294,7 @@ def test_submitted_models_are_run_again(graded, tmp_path, small_folder):
     from deep.weights import SavedModel, save_model
     from deep.zoo import build_model
     from experiments.network_prediction import load_network
-    from experiments.truth import read_truth
+    from experiments.truth import images_of, read_truth
 
     truth = read_truth(small_folder)
     names = list(truth.labels)

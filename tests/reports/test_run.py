@@ -43,8 +43,10 @@ FILES = [
     "report.txt",
     "result.json",
     "scores.npz",
+    "tables.md",
+    "tables.tex",
 ]
-IN_A_TABLE = [name for name in FILES if name != "report.html"]
+IN_A_TABLE = [name for name in FILES if name not in ("report.html", "tables.md", "tables.tex")]
 
 
 def names(folder):

@@ -53,6 +53,15 @@ def test_a_run_is_held_against_the_folder_it_came_from(call, gratings, tmp_path)
     assert called.result["findings"] == [] and called.folder.name.endswith("-again")
 
 
+def test_a_truth_with_its_images_shows_them(call, gratings, truth, pred, tmp_path):
+    names = sorted(f"{path.parent.name}/{path.name}" for path in (gratings / "test").glob("*/*"))
+    rows = pred(*(f"{name},coarse" for name in names))
+    shown = call("evaluate", rows, "--truth", gratings, "--runs-dir", tmp_path / "runs")
+    assert '"/9j/' in (shown.folder / "report.html").read_text("utf-8")  # as JPEGs begin in base64
+    plain = call("evaluate", pred("x/1.png,cat"), "--truth", truth, "--runs-dir", tmp_path / "runs")
+    assert '"/9j/' not in (plain.folder / "report.html").read_text("utf-8")
+
+
 def test_what_predict_wrote_is_what_evaluate_reads(call, gratings, tmp_path):
     run = call("run_tiny", "--data", gratings, "--runs-dir", tmp_path / "runs", "--jobs", 1)
     call("predict", "--model", run.folder, gratings / "test", "--csv", tmp_path / "pred.csv")

@@ -15,9 +15,9 @@ from scenes.files import read_npz
 
 RUN_FILES = {
     "confusion.png", "confusion.svg", "model.npz", "predictions.csv", "report.txt", "result.json",
-    "scores.npz", "report.html",
+    "scores.npz", "report.html", "tables.md", "tables.tex",
 }  # fmt: skip
-IN_A_TABLE = RUN_FILES - {"report.html"}
+IN_A_TABLE = RUN_FILES - {"report.html", "tables.md", "tables.tex"}
 TABLE_HEADER = (
     "run,step,n_words,k,metric,norm,seed,accuracy,n_test,descriptors_per_image,feature_seconds,seconds"
 )

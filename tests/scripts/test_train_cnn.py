@@ -70,7 +70,7 @@ def test_a_run_folder_holds_what_its_format_says(train, pictures):
     assert {file.name for file in called.folder.iterdir()} == {
         "result.json", "predictions.csv", "scores.npz", "confusion.png", "confusion.svg", "report.txt",
         "model.safetensors", "model-fp16.safetensors", "metrics.csv", "curves.png", "curves.svg",
-        "layers.csv", "diagram.svg", "report.html",
+        "layers.csv", "diagram.svg", "report.html", "tables.md", "tables.tex",
     }  # fmt: skip
     assert not (called.folder.parent / ".unfinished").exists()
     assert result["name"] == "lenet_modern" and result["selection"] == "none"
@@ -346,6 +346,19 @@ def test_a_network_is_described_and_drawn(call, tmp_path):
 def test_bad_input_is_one_line_and_leaves_nothing(wrong, monkeypatch, arguments, says):
     monkeypatch.setattr(torch.cuda, "is_available", lambda: False)
     wrong(*arguments, says=says)
+
+
+def test_images_of_another_size_are_shown(train):
+    called = train("--input-size", 40)
+    config = read_run(called.folder).result["config"]
+    assert config["input_size"] == [1, 40, 40]
+    assert load_saved(called.folder / "model.safetensors").input_size == (1, 40, 40)
+
+
+def test_a_size_the_network_cannot_take_is_refused(refused, small_folder):
+    arguments = ("--model", "cifar_plain", "--data", small_folder, "--input-size")
+    refused("train_cnn", *arguments, 8, says="8x8")
+    refused("train_cnn", *arguments, 0, says="--input-size is 0")
 
 
 def test_an_option_the_network_has_not_is_refused(wrong):
