@@ -24,7 +24,14 @@ from experiments.network_data import (
     load_network_data,
     set_of,
 )
-from experiments.network_tables import NETWORK_EXPERIMENTS, ONE_VIEW, Experiment, Setting, figure_name
+from experiments.network_tables import (
+    NETWORK_EXPERIMENTS,
+    ONE_VIEW,
+    OWN,
+    Experiment,
+    Setting,
+    figure_name,
+)
 from experiments.tables import DIVERGED, Ledger, Measured, Row
 from reports import environment, read_run
 from reports.panels import panels_figure
@@ -146,8 +153,9 @@ class Runner:
         # in a look the measuring takes longer than the training
         precision = call.precision or ("fp32" if call.lite else None)
         precision = precision or self._precisions.get((setting.model, recipe.batch_size))
+        half = experiment.report == OWN and not call.lite  # small enough to come with the project
         job = Job(setting.model, recipe, data, dict(setting.options), "squash", str(self.device), precision,
-                  pixels=setting.pixels)  # fmt: skip
+                  half, setting.pixels)  # fmt: skip
         name = f"{experiment.name}-{setting.slug}"
         if len(setting.seeds) > 1:
             name += f"-seed{recipe.seed}"

@@ -42,6 +42,8 @@ ONE_VIEW = "accuracy, one view"
 
 # Phases of fastnet's recipe beside its own: (pixels, epochs, share of the images).
 FAST_PHASES = ((20, 2, 1.0), (24, 2, 0.8), (28, 1, 0.7), (32, 2.8, 0.65))
+# Of the weights that come with the project.
+LONG_PHASES = ((20, 6, 1.0), (24, 6, 0.85), (28, 5, 0.75), (32, 14, 0.65))
 # For 20,000 images in place of 45,000: about as many steps.
 COURSE_PHASES = ((20, 6, 1.0), (24, 6, 0.85), (28, 4, 0.7), (32, 13, 0.6))
 # Large images last, and few times: a step's time goes with the area.
@@ -352,6 +354,8 @@ def _own_experiments() -> tuple[Experiment, ...]:
                 {**settled, "resolutions": FAST_PHASES}, seeds=SEEDS),
         Setting("fastnet, wide", "fastnet", "fastnet", {**settled, "resolutions": WIDE_PHASES},
                 {"width": "wide"}, seeds=SEEDS),
+        Setting("fastnet, wide, longer", "fastnet", "fastnet", {**settled, "resolutions": LONG_PHASES},
+                {"width": "wide"}),
     )  # fmt: skip
     few = (
         Setting("mynet, 32 pixels", "mynet", "folder", settled),

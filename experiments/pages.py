@@ -328,6 +328,8 @@ def _r3(page: Page) -> None:
     )
     _network_table(page, "r3-own")
     _curves(page, "r3-own")
+    page.heading("Photographs")
+    page.say("What these networks say to photographs of another origin: [photographs](../photographs.md).")
 
 
 def _r3_finding(page: Page) -> str:
