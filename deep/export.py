@@ -1,6 +1,5 @@
 """ONNX files of saved networks, checked against torch by running onnxruntime, and such files put to use."""
 
-import itertools
 import json
 import warnings
 from collections.abc import Iterator
@@ -90,14 +89,29 @@ class OnnxNetwork(nn.Module):
         return torch.from_numpy(np.concatenate(found))
 
 
-def _tensors(nodes) -> Iterator:
-    """The tensors in the attributes of nodes, and in the graphs there."""
-    for node in nodes:
-        for attribute in node.attribute:
+def _tensors(model) -> Iterator:
+    """Every tensor of an ONNX model, in whatever it may be hidden."""
+    graphs, nodes, attributes = [model.graph], [], []
+    for function in model.functions:
+        nodes += function.node
+        attributes += function.attribute_proto
+    while graphs or nodes or attributes:
+        if graphs:
+            graph = graphs.pop()
+            yield from graph.initializer
+            for sparse in graph.sparse_initializer:
+                yield from (sparse.values, sparse.indices)
+            nodes += graph.node
+        elif nodes:
+            attributes += nodes.pop().attribute
+        else:
+            attribute = attributes.pop()
             yield from (attribute.t, *attribute.tensors)
-            for graph in (attribute.g, *attribute.graphs):
-                yield from graph.initializer
-                yield from _tensors(graph.node)
+            for sparse in (attribute.sparse_tensor, *attribute.sparse_tensors):
+                yield from (sparse.values, sparse.indices)
+            if attribute.HasField("g"):
+                graphs.append(attribute.g)
+            graphs += attribute.graphs
 
 
 def load_onnx(path: Path) -> SavedModel:
@@ -129,8 +143,7 @@ def load_onnx(path: Path) -> SavedModel:
         model = onnx.ModelProto.FromString(data)
     except DecodeError:
         raise ValueError(f"{path}: no ONNX file, or a damaged one: export it again") from None
-    nodes = itertools.chain(model.graph.node, *(function.node for function in model.functions))
-    if any(map(uses_external_data, itertools.chain(model.graph.initializer, _tensors(nodes)))):
+    if any(map(uses_external_data, _tensors(model))):
         raise ValueError(f"{path}: keeps data outside of the file: export it into one")
     try:
         texts = {"resize": '"squash"', "recipe": "{}"}
@@ -144,6 +157,8 @@ def load_onnx(path: Path) -> SavedModel:
         logits = network(torch.zeros(1, *use["input_size"]))
         if tuple(logits.shape) != (1, len(use["classes"])):
             raise ValueError(f"outputs of shape {tuple(logits.shape)} for {len(use['classes'])} classes")
+    except MemoryError:
+        raise
     except Exception as error:  # onnxruntime raises its own kinds
         reason = " ".join(str(error).split())[:200]
         raise ValueError(f"{path}: cannot be used ({reason}): export it again") from None

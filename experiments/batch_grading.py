@@ -4,16 +4,21 @@ What a submission does to its processes costs only its own row. The parent reads
 the names, sizes and times of its files.
 """
 
+import contextlib
 import dataclasses
 import hashlib
+import importlib
+import itertools
 import json
 import multiprocessing
+import multiprocessing.connection
 import os
 import signal
+import stat
 import sys
 import threading
 import time
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
@@ -33,17 +38,23 @@ from reports.feedback import (
 from reports.grading import Rerun
 from reports.judging import Truth
 from reports.rubric import Rubric
-from reports.submission import RUNNABLE, Finding, Submission, holds_submission, read_submission
+from reports.submission import RUNNABLE, Finding, Submission, holds_submission, read_submission, shown
 from scenes.archives import archive_members, damage_reported
 from scenes.dataset import progress
 from scenes.files import atomic_path, scratch_folder
+from scenes.reading import UnreadableImage
 
 MOST_MEMBERS, MOST_UNPACKED = 2000, 2**29
 _RESULTS, _FEEDBACK, _KEPT = "results.json", "feedback.html", ".graded"
 _OURS = ("gradebook.csv", "items.csv", "instructor.html")
 _OUT_OF_MEMORY = 77  # exit code of a child
-_MOST_LISTED = 5000
+_FORMAT = 1  # of what is kept: another number grades all anew
+_MOST_LISTED, _DEEPEST = 20_000, 3  # of a submission nothing deeper is read
+_MOST_STEPS = 20  # of a path in an archive
+_LONGEST_NAME = 200  # bytes
 _LOOK_SECONDS = 0.2  # between looks whether to stop
+# multiprocessing asks after everybody's children whenever one is started, and each may be asked only once
+_ONE_AT_A_TIME = threading.Lock()
 
 
 @dataclasses.dataclass(frozen=True)
@@ -67,8 +78,10 @@ class Grading:
     memory_bytes: int = 4 * 2**30
 
 
-def find_submissions(paths: Sequence[Path], grading: Grading) -> dict[str, Path]:
+def find_submissions(paths: Sequence[Path], grading: Grading, *, one: bool = False) -> dict[str, Path]:
     """Submissions by the name of their row: folders and .zip files, or all those in a folder of them.
+
+    With `one` each path is a submission, whatever it holds.
 
     Raises
     ------
@@ -76,41 +89,56 @@ def find_submissions(paths: Sequence[Path], grading: Grading) -> dict[str, Path]
         No such path; a folder without any.
     """
     found: list[Path] = []
-    for path in paths:
+    parts = ", ".join(grading.rubric.parts)
+    for given in paths:
+        path = given.resolve() if given.is_symlink() else given
         if not path.exists():
             raise FileNotFoundError(
                 f"{path}: no such submission: give a folder, a .zip, or a folder of these"
             )
-        if grading.part is None and (path / "pred.csv").is_file():
+        has_part = any((path / part).is_dir() for part in grading.rubric.parts)
+        if grading.part is None and not one and not has_part and (path / "pred.csv").is_file():
             raise ValueError(
-                f"{path} holds predictions itself: say which part they are with --part "
-                f"({', '.join(grading.rubric.parts)})"
+                f"{path} holds predictions itself: say which part they are with --part ({parts})"
             )
-        if not path.is_dir() or holds_submission(path, grading.rubric.parts):
+        if one or not path.is_dir() or holds_submission(path, grading.rubric.parts):
             found.append(path)
             continue
         inside = sorted(
             entry for entry in path.iterdir()
             if entry.name[0] != "." and (entry.is_dir() or entry.suffix.lower() == ".zip")
+            and not (entry / _KEPT).is_dir()  # grades of an earlier call
         )  # fmt: skip
         if not inside:
             raise ValueError(
-                f"{path}: no submission: it has none of {', '.join(grading.rubric.parts)}, no pred.csv, and "
-                "no folder or .zip of a submission"
+                f"{path}: no submission: it has none of {parts}, no pred.csv, and no folder or .zip of a "
+                "submission"
             )
         found += inside
-    named: dict[str, Path] = {}
-    taken = {name.casefold() for name in _OURS}
-    for path in found:
+    return dict(zip(_row_names(found), found, strict=True))
+
+
+def _row_names(paths: Sequence[Path]) -> list[str]:
+    """A name for each submission that can be a folder beside the others, and beside our own files."""
+    stems = []
+    for path in paths:
         whole = Path(os.path.abspath(path))  # of ".", too; links stay what they are
-        name = whole.stem if whole.suffix.lower() == ".zip" else whole.name
-        stem, number = name, 1
-        while name.casefold() in taken:
+        stem = whole.name[: -len(".zip")] if whole.suffix.lower() == ".zip" else whole.name
+        stem = stem.strip(". ") or "submission"
+        stems.append(stem.encode("utf-8", "surrogateescape")[:_LONGEST_NAME].decode("utf-8", "ignore"))
+    folded = [stem.casefold() for stem in stems]
+    reserved = {*_OURS, _KEPT, *folded}
+    names: list[str] = []
+    for stem in stems:
+        name, number = stem, 1
+        # the first of a name keeps it
+        while name.casefold() in {*_OURS, _KEPT, *(each.casefold() for each in names)} or (
+            number > 1 and name.casefold() in reserved
+        ):
             number += 1
             name = f"{stem}-{number}"
-        taken.add(name.casefold())
-        named[name] = path
-    return named
+        names.append(name)
+    return names
 
 
 def grade_all(
@@ -157,57 +185,77 @@ def grade_all(
 # ------------------------------------------------------------------------------------------- one submission
 
 
-def _graded(name: str, path: Path, grading: Grading, out: Path, fresh: bool, stop: threading.Event) -> dict:
-    """What a submission came to, from an earlier call or by its own processes."""
-    kept, key = out / _KEPT / f"{name}.json", _key(path, grading)
+def _graded(
+    name: str, path: Path, grading: Grading, out: Path, fresh: bool, stop: threading.Event
+) -> dict:
+    """What a submission came to, from an earlier call or by its own processes; never an error of its own."""
+    kept = out / _KEPT / f"{hashlib.sha256(os.fsencode(name)).hexdigest()[:32]}.json"
+    key = _key(path, grading)
     before = None if fresh else _kept(kept)
     is_there = all((out / name / file).is_file() for file in (_RESULTS, _FEEDBACK))
     if before is not None and before.get("key") == key and is_there:
         return before["graded"]
-    with scratch_folder(out) as scratch:
-        graded = _by_children(name, path, grading, scratch, stop)
+    try:
+        with scratch_folder(out) as scratch:
+            graded, lasts = _by_children(name, path, grading, scratch, stop)
+    except Exception as error:  # whatever it is, the others go on
+        graded, lasts = _not_graded(name, f"{type(error).__name__} while it was read", grading), False
     if stop.is_set():
         raise InterruptedError("stopped")
     (out / name).mkdir(exist_ok=True)
     _write(out / name / _RESULTS, json.dumps(gradescope_json(graded), indent=1) + "\n")
     _write(out / name / _FEEDBACK, feedback_page(graded))
-    _write(kept, json.dumps({"key": key, "graded": graded}))
+    # what the machine may be to blame for is tried again by the next call
+    _write(kept, json.dumps({"key": key if lasts else "", "graded": graded}))
     return graded
 
 
-def _by_children(name: str, path: Path, grading: Grading, scratch: Path, stop: threading.Event) -> dict:
+def _not_graded(name: str, why: str, grading: Grading) -> dict:
+    findings = [Finding("not_graded", "", shown(f"it could not be read: {_PROBLEMS.get(why, why)}", 300))]
+    return grade_json(grade(Submission(name, {}, findings), grading.truths, grading.rubric))
+
+
+def _by_children(
+    name: str, path: Path, grading: Grading, scratch: Path, stop: threading.Event
+) -> tuple[dict, bool]:
+    """What a submission comes to, and whether it would again."""
+
     def child(work: Callable[..., None], *args) -> str:
         return run_limited(work, args, grading.seconds, grading.memory_bytes, stop)
 
-    opened, answer = scratch / "opened.json", scratch / "graded.json"
+    opened, answer, lasts = scratch / "opened.json", scratch / "graded.json", True
     problem = child(_open, path, scratch / "unpacked", grading.rubric.parts, grading.part, opened)
-    found = {} if problem else json.loads(opened.read_text("utf-8"))
-    if not problem and not (problem := found["problem"]):
-        reruns = {}
-        for part, model in found["models"].items():
-            # of bags and tiny images the model file holds their training vectors
-            if part in grading.images and part in grading.truths and not model.endswith(".npz"):
-                reruns[part] = _rerun(Path(model), part, grading, scratch, child)
-        problem = child(_grade_one, name, Path(found["folder"]), grading, reruns, answer)
     if problem:
-        findings = [Finding("not_graded", "", f"it could not be read: {_PROBLEMS.get(problem, problem)}")]
-        empty = Submission(name, {}, findings)
-        return grade_json(grade(empty, grading.truths, grading.rubric))
-    return json.loads(answer.read_text("utf-8"))
+        return _not_graded(name, problem, grading), False
+    found = json.loads(opened.read_text("utf-8"))
+    if found["problem"]:
+        return _not_graded(name, found["problem"], grading), found["lasts"]
+    reruns = {}
+    for part, model in found["models"].items():
+        if part in grading.images and part in grading.truths:
+            reruns[part], again = _rerun(Path(model), part, grading, scratch, child)
+            lasts = lasts and again
+    problem = child(_grade_one, name, Path(found["folder"]), grading, reruns, answer)
+    if problem:
+        return _not_graded(name, problem, grading), False
+    return json.loads(answer.read_text("utf-8")), lasts
 
 
-def _rerun(model: Path, part: str, grading: Grading, scratch: Path, child: Callable[..., str]) -> Rerun:
-    if model.suffix.lower() not in RUNNABLE:
-        return Rerun(None, None, f"only {' and '.join(RUNNABLE)} files are run", "not_run")
+def _rerun(
+    model: Path, part: str, grading: Grading, scratch: Path, child: Callable[..., str]
+) -> tuple[Rerun, bool]:
+    """A model run again, and whether the same would come of it another time."""
+    if not model.name.lower().endswith(RUNNABLE):
+        return Rerun(None, None, f"only {' and '.join(RUNNABLE)} files are run", "not_run"), True
     answer = scratch / f"rerun-{part}.json"
     names = list(grading.truths[part].labels)
-    problem = child(_predict_again, model, grading.images[part], names, answer)
+    problem = child(_predict_again, model, grading.images[part], names, scratch, answer)
     if problem:
-        return Rerun(None, None, f"running it failed: {_PROBLEMS.get(problem, problem)}", problem)
+        return Rerun(None, None, f"running it failed: {_PROBLEMS.get(problem, problem)}", problem), False
     found = json.loads(answer.read_text("utf-8"))
     if found["problem"]:
-        return Rerun(None, None, found["problem"], "refused")
-    return Rerun([(image, label) for image, label in found["rows"]], found["seconds"])
+        return Rerun(None, None, found["problem"], "refused"), found["lasts"]
+    return Rerun([(image, label) for image, label in found["rows"]], found["seconds"]), True
 
 
 # What children do; each leaves its answer in a file.
@@ -215,20 +263,25 @@ def _rerun(model: Path, part: str, grading: Grading, scratch: Path, child: Calla
 
 def _open(path: Path, unpacked: Path, parts: Sequence[str], part: str | None, answer: Path) -> None:
     """Unpack a .zip, find the submission in it and its models."""
-    found: dict = {"problem": "", "folder": str(path), "models": {}}
+    found: dict = {"problem": "", "lasts": True, "folder": str(path), "models": {}}
     try:
         if path.is_symlink():
             raise ValueError("it is a link, which is not followed")
         folder = path if path.is_dir() else _unpack(path, unpacked)
         inside = [entry for entry in folder.iterdir() if entry.is_dir() and not entry.is_symlink()]
-        if not path.is_dir() and len(inside) == 1 and not holds_submission(folder, parts):
+        if len(inside) == 1 and not holds_submission(folder, parts):
             folder = inside[0]
         submission = read_submission(folder, parts, only_part=part)
         found["folder"] = str(folder)
-        found["models"] = {each.name: str(each.model) for each in submission.parts.values() if each.model}
-    except (ValueError, OSError) as error:
-        reason = error.strerror or "unreadable" if isinstance(error, OSError) else str(error)
-        found["problem"] = " ".join(reason.replace(str(path), path.name).split())[:300]
+        found["models"] = {
+            each.name: str(each.model)
+            for each in submission.parts.values()
+            if each.model and not each.holds_vectors
+        }
+    except ValueError as error:
+        found["problem"] = " ".join(str(error).replace(str(path), path.name).split())[:300]
+    except OSError as error:  # the disk may be full
+        found |= {"problem": error.strerror or "unreadable", "lasts": False}
     answer.write_text(json.dumps(found), "utf-8")
 
 
@@ -238,6 +291,8 @@ def _unpack(path: Path, to: Path) -> Path:
         for name, stream in archive_members(path, max_members=MOST_MEMBERS, max_bytes=MOST_UNPACKED):
             if name.startswith("__MACOSX/"):
                 continue
+            if name.count("/") > _MOST_STEPS:
+                raise ValueError(f"{path}: holds folders more than {_MOST_STEPS} deep")
             target = to / name
             target.parent.mkdir(parents=True, exist_ok=True)
             try:
@@ -257,24 +312,32 @@ def _grade_one(name: str, folder: Path, grading: Grading, reruns: Mapping[str, R
     answer.write_text(json.dumps(grade_json(graded)), "utf-8")
 
 
-def _predict_again(model: Path, folder: Path, names: Sequence[str], answer: Path) -> None:
+def _predict_again(model: Path, folder: Path, names: Sequence[str], scratch: Path, answer: Path) -> None:
     """Run a model on the test images: what it says of each, and in how many seconds."""
-    found: dict = {"problem": "", "rows": [], "seconds": None}
+    found: dict = {"problem": "", "lasts": True, "rows": [], "seconds": None}
     try:
+        for needed in ("torch", *(("onnx", "onnxruntime") if model.suffix.lower() == ".onnx" else ())):
+            importlib.import_module(needed)
         import torch
 
         from experiments.network_prediction import load_network
 
         torch.set_num_threads(1)
-        sources = image_sources(folder, names)
+        sources = image_sources(folder.resolve(), names)
         assert sources is not None
+        model = model.resolve()
+        empty = scratch / "empty"
+        empty.mkdir(exist_ok=True)
+        os.chdir(empty)  # there is nothing that a path in a model could name
         network = load_network(model, "cpu")
         started = time.perf_counter()
         answers = network.predict(sources, n_jobs=1)
         found["seconds"] = time.perf_counter() - started
         found["rows"] = [(each.filename, each.ranked[0][0]) for each in answers]
     except ModuleNotFoundError as error:
-        found["problem"] = f"{error.name} is not installed here"
+        found |= {"problem": f"{error.name} is not installed here", "lasts": False}
+    except UnreadableImage:
+        found |= {"problem": "a test image cannot be read", "lasts": False}
     except (ValueError, OSError) as error:
         found["problem"] = " ".join(str(error).replace(str(model), model.name).split())[:300]
     answer.write_text(json.dumps(found), "utf-8")
@@ -298,25 +361,24 @@ def run_limited(
     Memory is limited where the system can (not on macOS and Windows).
     """
     process = _forks().Process(target=_limited, args=(work, args, seconds, memory_bytes), daemon=True)
-    process.start()
+    with _ONE_AT_A_TIME:
+        process.start()
     ends = time.monotonic() + seconds
-    while process.is_alive() and time.monotonic() < ends and not stop.is_set():
-        process.join(min(_LOOK_SECONDS, max(0.0, ends - time.monotonic())))
-    if process.is_alive():
+    while not stop.is_set() and (left := ends - time.monotonic()) > 0:
+        if multiprocessing.connection.wait([process.sentinel], min(_LOOK_SECONDS, left)):
+            break
+    else:
         process.kill()
-        process.join()
+        multiprocessing.connection.wait([process.sentinel])
+        with _ONE_AT_A_TIME:
+            process.join()
         return "stopped" if stop.is_set() else "too_slow"
-    code = process.exitcode
-    slow = {-int(getattr(signal, name)) for name in ("SIGXCPU",) if hasattr(signal, name)}
-    return (
-        ""
-        if code == 0
-        else "too_large"
-        if code == _OUT_OF_MEMORY
-        else "too_slow"
-        if code in slow
-        else "crashed"
-    )
+    with _ONE_AT_A_TIME:
+        process.join()
+        code = process.exitcode
+    if code == -getattr(signal, "SIGXCPU", 0):
+        return "too_slow"
+    return {0: "", _OUT_OF_MEMORY: "too_large"}.get(code or 0, "crashed")
 
 
 def _forks() -> Any:
@@ -343,11 +405,17 @@ def _limited(work: Callable[..., None], args: tuple, seconds: float, memory_byte
         import resource
     except ModuleNotFoundError:  # Windows
         resource = None  # type: ignore[assignment]
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # the parent stops its children
     if resource is not None:
         whole = int(seconds) + 1
-        for limit, value in ((resource.RLIMIT_CPU, whole), (resource.RLIMIT_CORE, 0),
-                             (resource.RLIMIT_DATA, _memory_in_use() + memory_bytes)):  # fmt: skip
-            resource.setrlimit(limit, (value, value))
+        memory = _memory_in_use() + memory_bytes
+        for limit, soft, hard in ((resource.RLIMIT_CPU, whole, whole + 5), (resource.RLIMIT_CORE, 0, 0),
+                                  (resource.RLIMIT_DATA, memory, memory)):  # fmt: skip
+            most = resource.getrlimit(limit)[1]
+            if most != resource.RLIM_INFINITY:  # a lower limit is in force already
+                soft, hard = min(soft, most), min(hard, most)
+            with contextlib.suppress(ValueError, OSError):
+                resource.setrlimit(limit, (soft, hard))
     devnull = os.open(os.devnull, os.O_WRONLY)
     for stream in (1, 2):  # libraries print about broken files
         os.dup2(devnull, stream)
@@ -365,28 +433,34 @@ def _limited(work: Callable[..., None], args: tuple, seconds: float, memory_byte
 
 
 def _key(path: Path, grading: Grading) -> str:
-    """Tells whether a submission or what it is graded by has changed."""
+    """Tells whether a submission or what it is graded by has changed; never twice the same if it cannot."""
     parts: list = [
-        dataclasses.asdict(grading.rubric),
+        _FORMAT, dataclasses.asdict(grading.rubric),
         {part: [truth.labels, truth.official] for part, truth in grading.truths.items()},
         {part: str(folder) for part, folder in grading.images.items()},
         grading.part, grading.seconds, grading.memory_bytes,
     ]  # fmt: skip
-    for number, entry in enumerate(_walked(path)):
-        if number == _MOST_LISTED:
+    for number, listed in enumerate(_listed(path, _DEEPEST)):
+        if number == _MOST_LISTED or listed is None:
+            parts.append(os.urandom(16).hex())
             break
-        status = entry.lstat()
-        parts.append([str(entry), status.st_size, status.st_mtime_ns])
+        parts.append(listed)
     text = json.dumps(parts, sort_keys=True)
     return hashlib.sha256(text.encode("utf-8", "surrogatepass")).hexdigest()
 
 
-def _walked(path: Path) -> Iterable[Path]:
-    yield path
-    if path.is_dir() and not path.is_symlink():
-        for folder, folders, files in os.walk(path):
-            folders.sort()
-            yield from (Path(folder, name) for name in sorted([*folders, *files]))
+def _listed(path: Path, deeper: int) -> Iterator[list | None]:
+    """Path, size and time of all that is read of a submission; None for what cannot be looked at."""
+    try:
+        status = path.lstat()
+        yield [str(path), status.st_size, status.st_mtime_ns]
+        if deeper and stat.S_ISDIR(status.st_mode):
+            with os.scandir(path) as entries:
+                names = sorted(entry.name for entry in itertools.islice(entries, _MOST_LISTED))
+            for name in names:
+                yield from _listed(path / name, deeper - 1)
+    except OSError:
+        yield None
 
 
 def _kept(path: Path) -> dict | None:

@@ -38,8 +38,9 @@ def grade_json(grade: Grade) -> dict:
         "parts": {
             name: {
                 "accuracy": judged.accuracy,
-                "right": "".join("1" if right else "0" for right in judged.right.values()),
-                "predictions": _digest(list(judged.predicted.values())),
+                # in sorted order: that of a truth may change between two calls
+                "right": "".join("01"[right] for _, right in sorted(judged.right.items())),
+                "predictions": _digest([label for _, label in sorted(judged.predicted.items())]),
             }
             for name, judged in grade.judged.items()
         },
@@ -81,9 +82,10 @@ def gradebook_csv(all_graded: Sequence[Mapping]) -> str:
     checks = [mark["name"] for mark in all_graded[0]["marks"]] if all_graded else []
     rows = [["submission", "score", "max_score", *checks, "findings"]]
     for graded in all_graded:
-        marks = [f"{mark['score']:g}" if mark["applies"] else "" for mark in graded["marks"]]
+        marks = [_points(mark["score"]) if mark["applies"] else "" for mark in graded["marks"]]
         kinds = " ".join(dict.fromkeys(finding["kind"] for finding in graded["findings"]))
-        rows.append([graded["submission"], f"{graded['score']:g}", f"{graded['max_score']:g}", *marks, kinds])
+        rows.append([graded["submission"], _points(graded["score"]), _points(graded["max_score"]), *marks,
+                     kinds])  # fmt: skip
     return _csv(rows)
 
 
@@ -95,7 +97,7 @@ def items(all_graded: Sequence[Mapping], truths: Mapping[str, Truth]) -> list[di
         if not rights:
             continue
         wrong = len(rights) - np.sum([np.frombuffer(row.encode(), np.uint8) == ord("1") for row in rights], 0)
-        for (name, label), missed in zip(truth.labels.items(), wrong.tolist(), strict=True):
+        for (name, label), missed in zip(sorted(truth.labels.items()), wrong.tolist(), strict=True):
             found.append({"part": part, "filename": name, "label": label, "missed": missed,
                           "of": len(rights)})  # fmt: skip
     return sorted(found, key=lambda item: (item["part"], -item["missed"], item["filename"]))
@@ -113,7 +115,8 @@ def equal_predictions(all_graded: Sequence[Mapping]) -> list[dict]:
     groups: dict[tuple[str, str], list[str]] = defaultdict(list)
     for graded in all_graded:
         for part, found in graded["parts"].items():
-            groups[part, found["predictions"]].append(graded["submission"])
+            if found["predictions"]:  # what predicts nothing is equal to nothing
+                groups[part, found["predictions"]].append(graded["submission"])
     return [
         {"part": part, "submissions": names} for (part, _), names in sorted(groups.items()) if len(names) > 1
     ]
@@ -159,7 +162,10 @@ def instructor_page(
     ) + "\n"  # fmt: skip
 
 
-def _digest(predicted: Sequence[str | None]) -> str:
+def _digest(predicted: Sequence[str | None]) -> str | None:
+    """A hash of predictions; None where there is none at all."""
+    if not any(predicted):
+        return None
     return hashlib.sha256("\n".join(label or "\0" for label in predicted).encode()).hexdigest()
 
 
@@ -171,4 +177,9 @@ def _csv(rows: Sequence[Sequence[str]]) -> str:
 
 def _as_text(cell: str) -> str:
     """A cell that no spreadsheet takes for a formula."""
-    return f"'{cell}" if cell.startswith(_FORMULA) else cell
+    return f"'{cell}" if cell.lstrip().startswith(_FORMULA) or cell.startswith(_FORMULA) else cell
+
+
+def _points(score: float) -> str:
+    """Points as they are added up, without digits that say nothing."""
+    return f"{score:.4f}".rstrip("0").rstrip(".")

@@ -7,12 +7,13 @@ What a submission claims of itself, and everything odd about it, is a finding, w
 from __future__ import annotations
 
 import unicodedata
+from collections import defaultdict
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
 from reports.comparison import mcnemar
-from reports.judging import Judged, Truth, judge
+from reports.judging import Judged, Truth, finding_text, judge
 from reports.metrics import wilson_interval
 from reports.rubric import Check, Rubric, read_rubric
 from reports.submission import Finding, Submission, SubmittedPart, read_submission, shown
@@ -36,7 +37,7 @@ class Rerun:
     problem : str
         Why there are no rows.
     kind : str
-        The same in a word; "too_slow" and "too_large" are the model's fault.
+        The same in a word; "too_slow", "too_large" and "crashed" are the model's fault.
     """
 
     rows: Sequence[tuple[str, str]] | None = None
@@ -148,15 +149,18 @@ def _judged(part: SubmittedPart, truth: Truth, rerun: Rerun | None, findings: li
     if respelt:
         note("path_spelling", f"{respelt} names are spelt with another system's paths or letters: accepted")
     judged = judge(rows, truth)
+    if guessed := _in_several_folders(rows, truth):
+        note("several_folders", f"{guessed} images are named in several folders, the wrong ones of which are "
+             "ignored: where folders are classes that may be guessing")  # fmt: skip
     for found in judged.findings:
-        note(found["kind"], _without_folders(found["text"], truth))
+        note(found["kind"], finding_text(found["kind"], found["count"], _shown(found["images"][0], truth)))
     if (claim := part.claimed_accuracy) is not None and not abs(claim - judged.accuracy) <= _ROUNDING:
         note(
             "claimed_accuracy", f"result.json claims an accuracy of {claim:.4g}, it is {judged.accuracy:.4f}"
         )
-    wrong = sum(truth.labels.get(name, label) != label for name, label in part.labels.items())
-    if wrong:
-        note("claimed_labels", f"{wrong} images have another true class than the file says: ignored")
+    # how many is not said: who guesses would learn from it
+    if any(truth.labels.get(name, label) != label for name, label in part.labels.items()):
+        note("claimed_labels", "the file says other true classes than the truth: ignored")
     if rerun is None:
         return judged
     if rerun.rows is None:
@@ -188,17 +192,22 @@ def _respelt(rows: Sequence[tuple[str, str]], truth: Truth) -> tuple[list[tuple[
     return found, respelt
 
 
+def _in_several_folders(rows: Sequence[tuple[str, str]], truth: Truth) -> int:
+    """How many base names of the truth stand in more wrong folders than the truth has images of that name."""
+    bases, folders = truth.by_base_name(), defaultdict(set)
+    for name, _ in rows:
+        if name not in truth.labels and (base := name.rsplit("/", 1)[-1]) in bases and base != name:
+            folders[base].add(name)
+    return sum(len(names) > len(bases[base]) for base, names in folders.items())
+
+
 def _plain(name: str) -> str:
     return unicodedata.normalize("NFC", name.strip().replace("\\", "/")).removeprefix("./")
 
 
-def _without_folders(text: str, truth: Truth) -> str:
-    """A finding without the folders of images, which may be their classes."""
-    head, bracket, named = text.rpartition(" (")
-    first = named.removesuffix(")").removesuffix(", ...")
-    if first in truth.labels and "/" in first:
-        return f"{head}{bracket}.../{named.rsplit('/', 1)[-1]}"
-    return text
+def _shown(image: str, truth: Truth) -> str:
+    """An image's name, without the folders of one of the truth, which may be its class."""
+    return f".../{image.rsplit('/', 1)[-1]}" if image in truth.labels and "/" in image else image
 
 
 # ------------------------------------------------------------------------------------------------------ marks
@@ -249,16 +258,15 @@ def _accuracy(check: Check, judged: Judged) -> Mark:
 def _file_bytes(check: Check, part: SubmittedPart) -> Mark:
     assert part.file_bytes is not None
     words = f"the model file has {part.file_bytes:,} bytes"
-    if part.model is not None and part.model.suffix == ".safetensors":
-        size = "an unknown size" if part.float32_bytes is None else f"{part.float32_bytes:,} bytes"
-        words += f" ({size} in float32)"
+    size = "unknown" if part.float32_bytes is None else f"{part.float32_bytes:,} bytes"
+    words += f" (in float32: {size})"
     return _scored(check, part.file_bytes, words)
 
 
 def _seconds(check: Check, rerun: Rerun | None) -> Mark:
     if rerun is None:
         return _left_out(check, "the model was not run again")
-    if rerun.kind in ("too_slow", "too_large"):
+    if rerun.kind in ("too_slow", "too_large", "crashed"):
         return Mark(check, True, 0.0, None, f"{rerun.problem}: 0 of {check.points:g} points")
     if rerun.seconds is None:
         return _left_out(check, f"the model was not run again: {rerun.problem}")

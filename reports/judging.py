@@ -8,6 +8,7 @@ the truth.
 from __future__ import annotations
 
 import re
+import unicodedata
 from collections import defaultdict
 from collections.abc import Iterable
 from dataclasses import dataclass
@@ -47,6 +48,11 @@ class Truth:
         """The class that a label means: its name, or its official index; None for an unknown one."""
         if label in self.classes:
             return label
+        # file systems write letters with accents in two ways
+        composed = unicodedata.normalize("NFC", label)
+        for name in self.classes:
+            if unicodedata.normalize("NFC", name) == composed:
+                return name
         is_index = re.fullmatch("[0-9]{1,9}", label) is not None and int(label) < len(self.official)
         return self.official[int(label)] if is_index else None
 
@@ -119,8 +125,12 @@ def judge(rows: Iterable[tuple[str, str]], truth: Truth) -> Judged:
 
 
 def _finding(kind: str, names: list[str]) -> dict:
-    noun = "image" if len(names) == 1 else "images"
-    first = names[0] if len(names) == 1 else f"{names[0]}, ..."
     named = names[:_MOST_NAMED] if kind in ("unknown_image", "ambiguous") else names
-    text = f"{len(names)} {noun} {FINDINGS[kind]} ({first})"
+    text = finding_text(kind, len(names), names[0])
     return {"kind": kind, "count": len(names), "text": text, "images": named}
+
+
+def finding_text(kind: str, count: int, first: str) -> str:
+    """What is said of so many images, the first of which is called so."""
+    noun = "image" if count == 1 else "images"
+    return f"{count} {noun} {FINDINGS[kind]} ({first}{'' if count == 1 else ', ...'})"

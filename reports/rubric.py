@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import difflib
-import math
 import re
 import tomllib
 from collections.abc import Mapping
@@ -16,7 +15,7 @@ DEFAULT_RUBRIC = Path(__file__).with_name("rubric.toml")
 METRICS = {"accuracy": True, "file_bytes": False, "seconds": False, "better_than": False}
 _SHARES = ("accuracy", "better_than")  # between 0 and 1
 _MOST_BYTES = 2**20
-_MOST_POINTS = 1e6
+_MOST_POINTS, _LARGEST = 1e6, 1e18
 
 
 @dataclass(frozen=True)
@@ -91,6 +90,13 @@ class Rubric:
         """The parts that checks look at, in the order of their first check."""
         named = [name for check in self.checks for name in (check.part, check.versus) if name]
         return tuple(dict.fromkeys(named))
+
+    def only(self, part: str) -> Rubric:
+        """The checks of one part, without comparisons; ValueError where there are none."""
+        checks = tuple(check for check in self.checks if check.part == part and check.versus is None)
+        if not checks:
+            raise ValueError(f"--part {part}: the rubric has {', '.join(self.parts)}")
+        return Rubric(self.title, checks)
 
 
 def read_rubric(path: str | Path = DEFAULT_RUBRIC) -> Rubric:
@@ -197,7 +203,7 @@ def _check_keys(table: Mapping[str, Any], known: tuple[str, ...], where: str) ->
 
 
 def _is_number(value: Any) -> bool:
-    return isinstance(value, int | float) and not isinstance(value, bool) and 0 <= value < math.inf
+    return isinstance(value, int | float) and not isinstance(value, bool) and 0 <= value < _LARGEST
 
 
 def _plain(value: float) -> str:

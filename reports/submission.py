@@ -11,7 +11,6 @@ import csv
 import io
 import itertools
 import json
-import math
 import os
 import re
 import stat
@@ -23,15 +22,17 @@ from pathlib import Path
 MOST_CSV_BYTES = 2**26
 MOST_ROWS = 1_000_000
 _MOST_JSON_BYTES = 2**24
-_MOST_ENTRIES = 2000
-_LONGEST_HEADER = 10_000_000
+_MOST_ENTRIES = 20_000
+_LONGEST_HEADER, _MOST_NUMBERS = 10_000_000, 2**48
 _RUN_PREDICTIONS, _PREDICTIONS, _RESULT = "predictions.csv", "pred.csv", "result.json"
 # Files beside the predictions that are no models; anything else is one, whatever it is called.
 _NO_MODELS = {
     ".csv", ".json", ".txt", ".md", ".html", ".png", ".svg", ".jpg", ".jpeg", ".pdf", ".py", ".ipynb",
-    ".toml", ".yaml", ".yml", ".log", ".tex", ".ds_store", "",
+    ".toml", ".yaml", ".yml", ".log", ".tex",
 }  # fmt: skip
-_NO_MODEL_NAMES = {"scores.npz"}
+_NO_MODEL_NAMES = {"scores.npz", ".DS_Store"}
+_LARGE = 20_000_000  # bytes of a table or picture that somebody should look at
+_DEEPEST = 3
 _MAIN_MODEL = "model.safetensors"
 # Models that may be run; never others.
 RUNNABLE = (".safetensors", ".onnx")
@@ -63,6 +64,8 @@ class SubmittedPart:
     file_bytes, float32_bytes : int or None
         Size of the model file, of several together; and what its tensors take in float32, None where that is
         unknown.
+    holds_vectors : bool
+        The model file is the ``model.npz`` of a classical run: training vectors, nothing to be run.
     findings : list of Finding
     """
 
@@ -73,6 +76,7 @@ class SubmittedPart:
     model: Path | None = None
     file_bytes: int | None = None
     float32_bytes: int | None = None
+    holds_vectors: bool = False
     findings: list[Finding] = field(default_factory=list)
 
     def note(self, kind: str, text: str) -> None:
@@ -302,23 +306,42 @@ def _claim(data: bytes) -> float | None:
 
 def _find_model(folder: Path, entries: dict[str, os.DirEntry], part: SubmittedPart) -> None:
     models: dict[str, int] = {}
-    for name, entry in sorted(entries.items()):
-        if Path(name).suffix.lower() in _NO_MODELS or name in _NO_MODEL_NAMES or name.startswith("."):
-            continue
-        status = entry.stat(follow_symlinks=False)
-        if stat.S_ISREG(status.st_mode):
-            models[name] = status.st_size
-        elif not stat.S_ISDIR(status.st_mode):
-            what = "a link" if stat.S_ISLNK(status.st_mode) else "no plain file"
-            part.note("model_is_no_file", f"{part.name}: {_quoted(name)} is {what}: not looked at")
+    for name, size in _files_below(folder, "", _DEEPEST, part):
+        base = name.rsplit("/", 1)[-1]
+        if Path(base).suffix.lower() not in _NO_MODELS and base not in _NO_MODEL_NAMES:
+            models[name] = size
+        elif size > _LARGE and base not in (_PREDICTIONS, _RUN_PREDICTIONS, _RESULT):
+            part.note("large_file", f"{part.name}: {_quoted(name)} has {size:,} bytes and counts as no model")
     if not models:
         return
-    run_again = sorted(name for name in models if name.endswith(RUNNABLE))
+    run_again = sorted(name for name in models if name.lower().endswith(RUNNABLE))
     chosen = _MAIN_MODEL if _MAIN_MODEL in models else [*run_again, *models][0]
     if len(models) > 1:
         part.note("several_models", f"{part.name}: {len(models)} model files: their sizes are added")
     part.model, part.file_bytes = folder / chosen, sum(models.values())
-    part.float32_bytes = _float32_bytes(part.model) if chosen.endswith(".safetensors") else None
+    part.holds_vectors = chosen == "model.npz" and _RESULT in entries
+    if len(models) == 1 and chosen.lower().endswith(".safetensors"):
+        part.float32_bytes = _float32_bytes(part.model)
+
+
+def _files_below(
+    folder: Path, before: str, deeper: int, part: SubmittedPart
+) -> Iterator[tuple[str, int]]:
+    """Names, from the part on, and sizes of the plain files in a folder and its folders; links are noted."""
+    for entry in _entries(folder):
+        name = before + entry.name
+        try:
+            status = entry.stat(follow_symlinks=False)
+        except OSError:
+            continue
+        if stat.S_ISREG(status.st_mode):
+            yield name, status.st_size
+        elif stat.S_ISDIR(status.st_mode):
+            if deeper:
+                yield from _files_below(folder / entry.name, f"{name}/", deeper - 1, part)
+        elif Path(name).suffix.lower() not in _NO_MODELS:
+            what = "a link" if stat.S_ISLNK(status.st_mode) else "no plain file"
+            part.note("model_is_no_file", f"{part.name}: {_quoted(name)} is {what}: not looked at")
 
 
 def _float32_bytes(path: Path) -> int | None:
@@ -330,9 +353,14 @@ def _float32_bytes(path: Path) -> int | None:
                 return None
             header = json.loads(file.read(length))
         shapes = [entry["shape"] for name, entry in header.items() if name != "__metadata__"]
-        if not all(type(side) is int and 0 <= side < 2**40 for shape in shapes for side in shape):
-            return None
-        return 4 * sum(math.prod(shape) for shape in shapes)
+        total = 0
+        for shape in shapes:
+            count = 1
+            for side in shape:
+                if type(side) is not int or side < 0 or (count := count * side) > _MOST_NUMBERS:
+                    return None
+            total += count
+        return 4 * total if total <= _MOST_NUMBERS else None
     except (_Refused, OSError, ValueError, KeyError, TypeError, AttributeError, struct.error, RecursionError):
         return None
 
@@ -352,6 +380,8 @@ def _entries(folder: Path) -> list[os.DirEntry]:
 def _opened(path: Path) -> io.BufferedReader:
     """A plain file, opened for reading: no link, device or pipe."""
     # without O_NONBLOCK opening a pipe would wait for its other end
+    if not hasattr(os, "O_NOFOLLOW") and path.is_symlink():
+        raise _Refused("link", "is a link, which is not followed")
     flags = os.O_RDONLY | getattr(os, "O_NOFOLLOW", 0) | getattr(os, "O_NONBLOCK", 0)
     try:
         descriptor = os.open(path, flags | getattr(os, "O_BINARY", 0))

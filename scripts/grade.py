@@ -43,7 +43,8 @@ def _main(argv: Sequence[str] | None) -> None:
     )
     parser.add_argument("--classes", metavar="FILE", help="class names, one a line; the first is label 0")
     parser.add_argument("--rubric", type=Path, default=DEFAULT_RUBRIC, metavar="FILE", help="a TOML file")
-    parser.add_argument("--part", help="what a submission is that holds predictions itself")
+    parser.add_argument("--part", help="what a submission is that holds predictions itself: only its checks")
+    parser.add_argument("--one", action="store_true", help="each SUBMISSION is one, whatever it holds")
     parser.add_argument("--out", type=Path, default=Path("grades"), metavar="DIR", help="where grades go")
     parser.add_argument(
         "--time-limit", type=float, default=300, metavar="SECONDS",
@@ -54,10 +55,10 @@ def _main(argv: Sequence[str] | None) -> None:
     parser.add_flags({"jobs": None, "fresh": False}, helps=helps)
     args = parser.parse_args(argv)
     rubric = read_rubric(args.rubric)
-    if args.part is not None and args.part not in rubric.parts:
-        raise ValueError(f"--part {args.part}: the rubric has {', '.join(rubric.parts)}")
-    if not args.time_limit >= 1 or args.memory_limit < 256:
-        raise ValueError("--time-limit and --memory-limit: give at least 1 second and 256 MB")
+    if args.part is not None:
+        rubric = rubric.only(args.part)
+    if not 1 <= args.time_limit <= 86400 or not 256 <= args.memory_limit <= 2**20:
+        raise ValueError("--time-limit and --memory-limit: give 1 to 86400 seconds and 256 to 1048576 MB")
     truths = _truths(args.truth, args.classes, rubric)
     images = {
         part: folder
@@ -66,7 +67,7 @@ def _main(argv: Sequence[str] | None) -> None:
     }
     grading = Grading(rubric, {part: truth for part, (_, truth) in truths.items()}, images, args.part,
                       args.time_limit, args.memory_limit * 2**20)  # fmt: skip
-    submissions = find_submissions(args.submissions, grading)
+    submissions = find_submissions(args.submissions, grading, one=args.one)
     check_writable(args.out)
     graded = grade_all(submissions, grading, args.out, n_jobs=args.jobs, fresh=args.fresh)
     lines = [["submission", "score", "of", *(check.name for check in rubric.checks), "findings"]]
@@ -85,6 +86,8 @@ def _truths(specs: Sequence[str], classes: str | None, rubric: Rubric) -> dict:
     found, plain = {}, []
     for spec in specs:
         part, equals, truth = spec.partition("=")
+        if equals and part in found:
+            raise ValueError(f"--truth {spec}: a second truth for {part!r}: give one")
         if equals and part in rubric.parts:
             found[part] = (truth, read_truth(truth, classes))
         elif equals and not Path(spec).exists():

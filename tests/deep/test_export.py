@@ -176,6 +176,31 @@ def test_data_outside_of_the_file_are_not_read(tmp_path):
         load_onnx(tmp_path / "m.onnx")
 
 
+def outside(tensor):
+    """The tensor, its numbers in a file beside the model."""
+    onnx.external_data_helper.set_external_data(tensor, location="secret.bin", length=4)
+    tensor.data_location = onnx.TensorProto.EXTERNAL
+    tensor.ClearField("raw_data")
+    return tensor
+
+
+def test_sparse_data_outside_of_the_file_are_not_read_either(tmp_path):
+    values = outside(onnx.numpy_helper.from_array(np.zeros(1, np.float32), "s"))
+    indices = onnx.numpy_helper.from_array(np.zeros(1, np.int64), "i")
+    sparse = onnx.helper.make_sparse_tensor(values, indices, [4])
+    initializer, constant, within = small_graph(), small_graph(), small_graph()
+    initializer.graph.sparse_initializer.append(sparse)
+    node = onnx.helper.make_node("Constant", [], ["c"])
+    node.attribute.append(onnx.helper.make_attribute("sparse_value", sparse))
+    constant.graph.node.append(node)
+    function = onnx.helper.make_function("own", "f", [], ["c"], [node], [onnx.helper.make_opsetid("", 17)])
+    within.functions.append(function)
+    for model in (initializer, constant, within):
+        (tmp_path / "m.onnx").write_bytes(model.SerializeToString())
+        with pytest.raises(ValueError, match="keeps data outside of the file"):
+            load_onnx(tmp_path / "m.onnx")
+
+
 def test_a_file_that_is_not_there(tmp_path):
     with pytest.raises(FileNotFoundError, match="no such model"):
         load_onnx(tmp_path / "m.onnx")

@@ -4,10 +4,13 @@ import csv
 import dataclasses
 import json
 import os
+import signal
+import subprocess
 import sys
 import threading
 import time
 import zipfile
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
@@ -112,12 +115,18 @@ def thousands_of_files(path, folder):
             archive.writestr(f"tiny/{i}.txt", "")
 
 
+def folders_without_end(path, folder):
+    with zipfile.ZipFile(path, "w") as archive:
+        for depth in (400, 800, 1200):  # each of which can still be made
+            archive.writestr("a/" * depth + "x", "")
+
+
 def no_archive(path, folder):
     path.write_text("my homework")
 
 
 BAD_ARCHIVES = (bomb, climbing, absolute, linked, encrypted, cut_short, changed_within, twice_the_same,
-                thousands_of_files, no_archive)  # fmt: skip
+                thousands_of_files, folders_without_end, no_archive)  # fmt: skip
 
 
 @pytest.mark.filterwarnings("ignore:Duplicate name")
@@ -176,6 +185,28 @@ def test_a_submission_beyond_the_limits_costs_its_own_row(graded, tmp_path):
     assert kinds(found["heavy"]) == {"not_graded"} and "memory" in found["heavy"]["findings"][0]["text"]
 
 
+def test_many_at_a_time_do_not_disturb_each_other():
+    def calm(_):
+        return run_limited(time.sleep, (0,), 60, MEMORY, threading.Event())
+
+    with ThreadPoolExecutor(8) as pool:
+        assert list(pool.map(calm, range(100))) == [""] * 100
+
+
+def test_folders_that_mean_harm_cost_their_own_row(graded, tmp_path):
+    good(tmp_path / "all" / "fine")
+    deep = good(tmp_path / "all" / "deep") / "extra"
+    for _ in range(15):
+        deep = deep / ("d" * 200)
+    os.makedirs(deep)  # the path is 3,000 letters long
+    good(tmp_path / "all" / ("n" * 252))
+    found = graded()
+    assert {name: each["score"] for name, each in found.items()} == {
+        "fine": 100, "deep": 100, "n" * 200: 100
+    }  # fmt: skip
+    assert all((tmp_path / "out" / name / "results.json").is_file() for name in found)
+
+
 # --------------------------------------------------------------------------------------------------- resuming
 
 
@@ -200,6 +231,50 @@ def test_what_was_graded_is_graded_again_only_when_something_changed(graded, tmp
     assert asked[5:] == ["a", "b", "c"]
     graded(dataclasses.replace(GRADING, rubric=Rubric("x", checks)), n_jobs=1, fresh=True)
     assert asked[8:] == ["a", "b", "c"]
+
+
+def test_the_order_of_the_truth_means_nothing(graded, tmp_path):
+    put(good(tmp_path / "all" / "a"), table(rows("tiny", 10)))
+    good(tmp_path / "all" / "b")
+    graded()
+    before = (tmp_path / "out" / "items.csv").read_text("utf-8")
+    turned = dataclasses.replace(TRUTH, labels=dict(reversed(TRUTH.labels.items())))
+    put(tmp_path / "all" / "b", table(rows("tiny", 20)))  # one is graded again, one is not
+    graded(dataclasses.replace(GRADING, truths=dict.fromkeys(RUBRIC.parts, turned)))
+    after = (tmp_path / "out" / "items.csv").read_text("utf-8")
+    graded(fresh=True)
+    assert after == (tmp_path / "out" / "items.csv").read_text("utf-8") != before
+
+
+def test_what_the_machine_may_be_to_blame_for_is_tried_again(graded, tmp_path, monkeypatch):
+    good(tmp_path / "all" / "a")
+    with monkeypatch.context() as patch:
+        patch.setattr(batch_grading, "run_limited", lambda *_: "crashed")
+        assert graded()["a"]["score"] == 0
+        patch.setattr(batch_grading, "_by_children", lambda *_: 1 / 0)
+        assert "ZeroDivisionError" in graded()["a"]["findings"][0]["text"]
+    assert graded()["a"]["score"] == 100
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="signals as on Unix")
+def test_ctrl_c_stops_the_children_and_keeps_no_wrong_marks(tmp_path):
+    for i in range(40):
+        good(tmp_path / "all" / f"s{i}")
+    (tmp_path / "truth.csv").write_text(table(list(TRUTH.labels.items())))
+    script = Path(__file__).parents[2] / "scripts" / "grade.py"
+    command = [sys.executable, str(script), "all", "--truth", "truth.csv", "--out", "out", "--jobs", "4"]
+    process = subprocess.Popen(command, cwd=tmp_path, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE,
+                               text=True, start_new_session=True)  # fmt: skip
+    while process.poll() is None and not list((tmp_path / "out").glob("s*")):
+        time.sleep(0.02)
+    os.killpg(process.pid, signal.SIGINT)
+    _, said = process.communicate(timeout=120)
+    if process.returncode != 0:  # all may have been done just then
+        assert process.returncode == 130 and said.splitlines()[-1] == "interrupted"
+        assert not (tmp_path / "out" / "gradebook.csv").exists()
+    for results in (tmp_path / "out").glob("*/results.json"):
+        assert json.loads(results.read_text("utf-8"))["score"] == 100
+    assert list((tmp_path / "out").glob(".part*")) == []
 
 
 def test_a_stopped_call_keeps_what_it_graded(graded, tmp_path, monkeypatch):
@@ -253,12 +328,12 @@ def test_the_class_in_files(graded, tmp_path):
 
 def test_the_students_page_gives_reasons_and_no_answers(graded, tmp_path):
     folder = good(tmp_path / "all" / "one")
-    put(folder, table([*rows("tiny")[1:], ("<b>x</b>.png", "</script><script>alert(1)</script>")]))
+    put(folder, table([("<b>x</b><script>alert(1)</script>.png", "ant"), *rows("tiny")[1:]]))
     (folder / "bow" / "pred.csv").unlink()
     graded()
     page = (tmp_path / "out" / "one" / "feedback.html").read_text("utf-8")
     assert "What was not checked" in page and "does not apply: part &#39;bow&#39; has no predictions" in page
-    assert "<b>x" not in page and "<script>" not in page and "alert" not in page.replace("&", "")
+    assert "<b>x" not in page and "<script>" not in page and "&lt;script&gt;alert(1)" in page
     assert not [name for name in NAMES if name in page]
     assert not [label for label in ("ant", "bee", "cat", "dog") if f"{label}/" in page]
 
@@ -268,7 +343,13 @@ def test_names_that_would_stand_in_each_others_way(tmp_path):
         good(tmp_path / "all" / name)
     zipped(tmp_path / "all" / "a.zip", tmp_path / "all" / "a")
     (tmp_path / "all" / "notes.txt").write_text("x")
-    assert list(find_submissions([tmp_path / "all"], GRADING)) == ["A", "a-2", "a-3", "gradebook.csv-2"]
+    good(tmp_path / "all" / "a-2")
+    (good(tmp_path / "all" / "grades") / ".graded").mkdir()
+    assert list(find_submissions([tmp_path / "all"], GRADING)) == [
+        "A", "a-3", "a-2", "a-4", "gradebook.csv-2"
+    ]  # fmt: skip
+    good(tmp_path / "..zip")
+    assert list(find_submissions([tmp_path / "..zip"], GRADING, one=True)) == ["submission"]
 
 
 def test_what_is_no_submission_is_refused(tmp_path):
@@ -279,6 +360,9 @@ def test_what_is_no_submission_is_refused(tmp_path):
     put(good(tmp_path / "one"), table(rows("tiny")))
     with pytest.raises(ValueError, match="say which part they are with --part"):
         find_submissions([tmp_path / "one" / "tiny"], GRADING)
+    assert list(find_submissions([tmp_path], GRADING, one=True)) == [tmp_path.name]
+    (tmp_path / "latest").symlink_to(tmp_path / "one")
+    assert find_submissions([tmp_path / "latest"], GRADING) == {"one": tmp_path / "one"}
     alone = dataclasses.replace(GRADING, part="tiny")
     found = grade_all(find_submissions([tmp_path / "one" / "tiny"], alone), alone, tmp_path / "out")
     assert found[0]["marks"][0]["score"] == 20

@@ -510,6 +510,38 @@ def a_large_model_with_a_name_of_its_own(folder):
         file.truncate(80_000_001)
 
 
+@wrong(90, "several_models")
+def a_large_model_in_a_folder_of_the_part(folder):
+    (folder / "cnn" / "w").mkdir()
+    with (folder / "cnn" / "w" / "big.pt").open("wb") as file:
+        file.truncate(80_000_001)
+
+
+@wrong(90, "several_models")
+def a_large_model_without_a_suffix(folder):
+    with (folder / "cnn" / "weights").open("wb") as file:
+        file.truncate(80_000_001)
+
+
+@wrong(90, "several_models")
+def a_large_model_that_is_hidden(folder):
+    with (folder / "cnn" / ".model.pt").open("wb") as file:
+        file.truncate(80_000_001)
+
+
+@wrong(100, "large_file")
+def a_picture_of_half_a_gigabyte(folder):
+    with (folder / "cnn" / "model.png").open("wb") as file:
+        file.truncate(500_000_000)
+
+
+@wrong(100)
+def a_safetensors_header_with_more_numbers_than_there_are(folder):
+    header = json.dumps({"w": {"dtype": "F32", "shape": [2**39] * 400, "data_offsets": [0, 0]}}).encode()
+    (folder / "cnn" / "model.pt").unlink()
+    (folder / "cnn" / "model.safetensors").write_bytes(struct.pack("<Q", len(header)) + header)
+
+
 @wrong(90)
 def a_model_that_is_called_a_picture(folder):
     (folder / "cnn" / "model.pt").rename(folder / "cnn" / "model.png")

@@ -143,6 +143,35 @@ def test_feedback_on_findings_leaves_out_folders_named_like_classes(submission):
     assert finding.text == "tiny: 1 image without a row: counted as wrong (.../000.png)"
 
 
+def test_brackets_in_a_name_do_not_bring_its_folder_back(submission):
+    truth = Truth("t", {"bee/photo (2) 0.jpg": "bee", "ant/1.jpg": "ant"}, ("ant", "bee"))
+    put(submission, table([("ant/1.jpg", "ant")]))
+    (finding,) = grade(submission, {"tiny": truth}, RUBRIC).findings
+    assert finding.text == "tiny: 1 image without a row: counted as wrong (.../photo (2) 0.jpg)"
+
+
+def test_labels_in_decomposed_letters_are_the_same_labels(submission):
+    truth = Truth("t", {"1.png": "Küche", "2.png": "Bad"}, ("Bad", "Küche"))
+    put(submission, table([("1.png", unicodedata.normalize("NFD", "Küche")), ("2.png", "Bad")]))
+    assert grade(submission, {"tiny": truth}, RUBRIC).judged["tiny"].accuracy == 1
+
+
+def test_who_guesses_the_truth_is_not_told_how_well(submission):
+    for guesses in ("ant", "bee"):
+        lines = [(name, guesses, "ant") for name in NAMES]
+        put(submission, table(lines, ("filename", "label", "predicted")), name="predictions.csv")
+        (submission / "tiny" / "pred.csv").unlink(missing_ok=True)
+        (finding,) = grade(submission, TRUTH, RUBRIC).findings
+        assert finding.text == "tiny: the file says other true classes than the truth: ignored"
+
+
+def test_who_names_every_image_in_every_folder_is_found_out(submission):
+    truth = Truth("t", {f"{CLASSES[i % 4]}/{i}.png": CLASSES[i % 4] for i in range(40)}, CLASSES)
+    put(submission, table([(f"{label}/{i}.png", label) for i in range(40) for label in CLASSES]))
+    graded = grade(submission, {"tiny": truth}, RUBRIC)
+    assert kinds(graded) == {"several_folders", "unknown_image"} and "40 images" in graded.findings[0].text
+
+
 def test_run_folders_are_parts_too(submission, monkeypatch):
     monkeypatch.setattr("reports.run.confusion_figure", lambda *_: None)
     predicted = dict(rows("bow"))

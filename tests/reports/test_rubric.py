@@ -68,6 +68,7 @@ def changed(**fields) -> dict:
         (toml(changed(points="0")), "all checks have 0 points"),
         (toml(changed(points="1e7")), "more than 1e+06 points"),
         (toml(changed(threshold='"0.5"')), "threshold is no finite number"),
+        (toml(changed(threshold="1" + "0" * 400, metric='"seconds"')), "threshold is no finite number"),
         (toml(changed(threshold="1.5")), "accuracy lies between 0 and 1"),
         (toml(changed(threshold=None)), "either a threshold, or weak and strong"),
         (toml(changed(weak="0.1", strong="0.2")), "either a threshold, or weak and strong"),
@@ -100,3 +101,11 @@ def test_a_file_that_is_not_there(tmp_path):
     with pytest.raises(FileNotFoundError, match="no such rubric"):
         read_rubric(tmp_path / "x.toml")
     assert DEFAULT_RUBRIC.is_file()
+
+
+def test_the_checks_of_one_part():
+    rubric = read_rubric().only("cnn")
+    assert [check.name for check in rubric.checks] == ["CNN, strong baseline", "CNN, model file"]
+    assert rubric.parts == ("cnn",)
+    with pytest.raises(ValueError, match="--part art: the rubric has tiny, bow, cnn"):
+        read_rubric().only("art")

@@ -2,6 +2,7 @@
 
 import importlib
 import json
+import os
 import shutil
 import subprocess
 import sys
@@ -57,6 +58,26 @@ def test_one_part_alone(call, handed_in):
     assert done.lines[1].split() == ["bow", "3", "3", "3", "0"]
 
 
+def test_one_part_of_the_default_rubric(call, handed_in):
+    done = call("grade", handed_in / "class" / "ann" / "cnn", "--part", "cnn", "--truth",
+                handed_in / "truth.csv", "--out", handed_in / "grades")  # fmt: skip
+    assert done.lines[1].split() == ["cnn", "40", "40", "30", "10", "0"]
+
+
+def test_an_upload_of_whatever_shape_is_graded_as_one(call, handed_in):
+    (handed_in / "class" / "bob" / "tiny" / "pred.csv").rename(handed_in / "class" / "bob" / "pred.csv")
+    (handed_in / "wrapped").mkdir()
+    (handed_in / "class" / "ann").rename(handed_in / "wrapped" / "homework")
+    (handed_in / "empty").mkdir()
+    (handed_in / "empty" / "report.pdf").write_bytes(b"%PDF")
+    for upload, score in ((handed_in / "class" / "bob", "80"), (handed_in / "wrapped", "100"),
+                          (handed_in / "empty", "0")):  # fmt: skip
+        out = handed_in / f"grades-{upload.name}"
+        done = call("grade", upload, "--one", "--truth", handed_in / "truth.csv", "--out", out)
+        assert done.lines[1].split()[:2] == [upload.name, score]
+        assert (out / upload.name / "results.json").is_file()
+
+
 @pytest.mark.parametrize(
     ("arguments", "says"),
     [
@@ -67,7 +88,10 @@ def test_one_part_alone(call, handed_in):
         (("class", "--truth", "truth.csv", "--part", "art"), "--part art: the rubric has tiny, bow, cnn"),
         (("class", "--truth", "truth.csv", "--rubric", "truth.csv"), "no valid TOML"),
         (("class/ann/bow", "--truth", "truth.csv"), "say which part they are with --part"),
-        (("class", "--truth", "truth.csv", "--time-limit", "0"), "at least 1 second and 256 MB"),
+        (("class", "--truth", "tiny=truth.csv", "--truth", "tiny=truth.csv"), "a second truth for 'tiny'"),
+        (("class", "--truth", "truth.csv", "--time-limit", "0"), "1 to 86400 seconds"),
+        (("class", "--truth", "truth.csv", "--time-limit", "inf"), "1 to 86400 seconds"),
+        (("class", "--truth", "truth.csv", "--memory-limit", "1"), "256 to 1048576 MB"),
         (("class", "--truth", "truth.csv", "--out", "truth.csv"), "truth.csv"),
     ],
 )
@@ -77,14 +101,14 @@ def test_bad_calls_are_refused_in_one_line(refused, handed_in, monkeypatch, argu
 
 
 def test_without_a_model_file_no_torch_is_needed(handed_in):
+    # in the children too
+    (handed_in / "torch.py").write_text("raise ModuleNotFoundError('no torch', name='torch')")
     where = ["class", "--truth", "truth.csv", "--out", "grades"]
-    arguments = [word if word.startswith("--") else str(handed_in / word) for word in where]
-    code = (
-        "import sys; sys.path.insert(0, 'scripts'); import grade; "
-        f"code = grade.main({arguments!r}); raise SystemExit(code or 'torch' in sys.modules)"
-    )
-    done = subprocess.run([sys.executable, "-c", code], cwd=PROJECT, capture_output=True, text=True)
+    command = [sys.executable, PROJECT / "scripts" / "grade.py", *where]
+    done = subprocess.run(command, cwd=handed_in, capture_output=True, text=True,
+                          env={**os.environ, "PYTHONPATH": str(handed_in)})  # fmt: skip
     assert done.returncode == 0 and "ann" in done.stdout, done.stderr
+    assert "100" in done.stdout
 
 
 def test_the_docs_hold_the_default_rubric_in_full():
