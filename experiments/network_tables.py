@@ -44,6 +44,7 @@ ONE_VIEW = "accuracy, one view"
 FAST_PHASES = ((20, 2, 1.0), (24, 2, 0.8), (28, 1, 0.7), (32, 2.8, 0.65))
 # Of the weights that come with the project.
 LONG_PHASES = ((20, 6, 1.0), (24, 6, 0.85), (28, 5, 0.75), (32, 14, 0.65))
+LONG_TINY_PHASES = ((20, 10, 1.0), (24, 20, 1.0), (32, 40, 1.0))
 # For 20,000 images in place of 45,000: about as many steps.
 COURSE_PHASES = ((20, 6, 1.0), (24, 6, 0.85), (28, 4, 0.7), (32, 13, 0.6))
 # Large images last, and few times: a step's time goes with the area.
@@ -368,7 +369,11 @@ def _own_experiments() -> tuple[Experiment, ...]:
     course = (
         Setting("fastnet, own recipe", "fastnet", "fastnet", {**settled, "resolutions": COURSE_PHASES}),
     )
-    tiny = (Setting("tiny50k", "tiny50k", "tiny50k", settled, seeds=SEEDS),)
+    tiny = (
+        Setting("tiny50k", "tiny50k", "tiny50k", settled, seeds=SEEDS),
+        Setting("tiny50k, longer", "tiny50k", "tiny50k", {**settled, "resolutions": LONG_TINY_PHASES},
+                seeds=SEEDS),
+    )  # fmt: skip
     return (
         Experiment("own-fastnet", OWN, "fastnet: accuracy over time", "cifar10", fastnets, metrics,
                    OWN_PANELS),
