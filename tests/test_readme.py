@@ -111,6 +111,8 @@ def test_networks_train_predict_and_are_exported(workplace, capsys):
     for script in ("predict.py", "export.py"):
         (command,) = [c for c in COMMANDS if script in c and "-fastnet" in c]
         assert run(re.sub(r"runs/\S+", str(folder), command)) == 0
+    (command,) = [c for c in COMMANDS if "--model fastnet holiday.jpg" in c]
+    assert run(command) == 0
     assert "holiday.jpg" in capsys.readouterr().out and Path("fastnet.onnx").stat().st_size > 100_000
 
 
