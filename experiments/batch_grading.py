@@ -325,8 +325,7 @@ def _predict_again(model: Path, folder: Path, names: Sequence[str], scratch: Pat
         torch.set_num_threads(1)
         sources = image_sources(folder.resolve(), names)
         assert sources is not None
-        model = model.resolve()
-        empty = scratch / "empty"
+        model, answer, empty = model.resolve(), answer.resolve(), scratch / "empty"
         empty.mkdir(exist_ok=True)
         os.chdir(empty)  # there is nothing that a path in a model could name
         network = load_network(model, "cpu")

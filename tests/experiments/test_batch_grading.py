@@ -29,12 +29,15 @@ MEMORY = 2**31
 
 
 @pytest.fixture
-def graded(tmp_path):
+def graded(tmp_path, monkeypatch):
     """graded(): grades all in tmp_path/all; by name what became of each."""
 
     def graded(grading=GRADING, **options) -> dict[str, dict]:
-        found = find_submissions([tmp_path / "all"], grading)
-        return {each["submission"]: each for each in grade_all(found, grading, tmp_path / "out", **options)}
+        # relative, as they are typed
+        found = find_submissions([Path("all")], grading)
+        return {each["submission"]: each for each in grade_all(found, grading, Path("out"), **options)}
+
+    monkeypatch.chdir(tmp_path)
 
     (tmp_path / "all").mkdir()
     return graded

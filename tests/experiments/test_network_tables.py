@@ -119,7 +119,9 @@ def test_the_projects_own_networks_have_three_seeds_and_fit_on_all_their_images(
 
     for name in ("own-fastnet", "own-tiny50k"):
         for each in NETWORK_EXPERIMENTS[name].settings:
-            assert each.seeds == (0, 1, 2) and chosen_recipe(each).fit_all and not each.reported
+            # of the weights that come with the project there is one training
+            seeds = (0,) if each.label == "fastnet, wide, longer" else (0, 1, 2)
+            assert each.seeds == seeds and chosen_recipe(each).fit_all and not each.reported
 
 
 def test_r4_reports_no_figure_and_r5_those_of_its_variants():
