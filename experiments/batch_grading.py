@@ -126,17 +126,15 @@ def _row_names(paths: Sequence[Path]) -> list[str]:
         stem = whole.name[: -len(".zip")] if whole.suffix.lower() == ".zip" else whole.name
         stem = stem.strip(". ") or "submission"
         stems.append(stem.encode("utf-8", "surrogateescape")[:_LONGEST_NAME].decode("utf-8", "ignore"))
-    folded = [stem.casefold() for stem in stems]
-    reserved = {*_OURS, _KEPT, *folded}
+    stems_folded, taken = {stem.casefold() for stem in stems}, {*_OURS, _KEPT}
     names: list[str] = []
     for stem in stems:
         name, number = stem, 1
         # the first of a name keeps it
-        while name.casefold() in {*_OURS, _KEPT, *(each.casefold() for each in names)} or (
-            number > 1 and name.casefold() in reserved
-        ):
+        while name.casefold() in taken or (number > 1 and name.casefold() in stems_folded):
             number += 1
             name = f"{stem}-{number}"
+        taken.add(name.casefold())
         names.append(name)
     return names
 

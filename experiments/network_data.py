@@ -207,7 +207,7 @@ def load_network_data(
 
 def read_picture(picture: Path | np.ndarray, input_size: tuple[int, int, int], resize: str) -> np.ndarray:
     """A picture for a network, uint8 (H, W, C): cut or shrunk to its input size, smaller ones as they are."""
-    return _picture(picture if isinstance(picture, np.ndarray) else read_pixels(picture), input_size, resize)
+    return _picture(read_pixels(picture), input_size, resize)
 
 
 def _picture(pixels: np.ndarray, input_size: tuple[int, int, int], resize: str) -> np.ndarray:

@@ -25,6 +25,7 @@ _MOST_JSON_BYTES = 2**24
 _MOST_ENTRIES = 20_000
 _LONGEST_HEADER, _MOST_NUMBERS = 10_000_000, 2**48
 _RUN_PREDICTIONS, _PREDICTIONS, _RESULT = "predictions.csv", "pred.csv", "result.json"
+_EITHER = {_RUN_PREDICTIONS, _PREDICTIONS}
 # Files beside the predictions that are no models; anything else is one, whatever it is called.
 _NO_MODELS = {
     ".csv", ".json", ".txt", ".md", ".html", ".png", ".svg", ".jpg", ".jpeg", ".pdf", ".py", ".ipynb",
@@ -117,12 +118,12 @@ def read_submission(folder: str | Path, parts: Sequence[str], *, only_part: str 
     found = Submission(folder.name, {}, [])
     entries = _entries(folder)
     names = {entry.name for entry in entries}
-    if only_part is not None and names & {_RUN_PREDICTIONS, _PREDICTIONS}:
+    if only_part is not None and names & _EITHER:
         found.parts[only_part] = _read_part(folder, only_part)
         return found
-    folders = {entry.name: entry for entry in entries if entry.is_dir(follow_symlinks=False)}
+    folders = sorted(entry.name for entry in entries if entry.is_dir(follow_symlinks=False))
     for part in parts:
-        spelt = [name for name in sorted(folders) if name.casefold() == part.casefold()]
+        spelt = [name for name in folders if name.casefold() == part.casefold()]
         if part in folders:
             found.parts[part] = _read_part(folder / part, part)
         elif len(spelt) == 1:
@@ -132,14 +133,14 @@ def read_submission(folder: str | Path, parts: Sequence[str], *, only_part: str 
             entry = next(entry for entry in entries if entry.name == part)
             what = "a link, which is not followed" if entry.is_symlink() else "no folder"
             found.findings.append(Finding("part_is_no_folder", part, f"{part!r} is {what}: not read"))
-    if names & {_RUN_PREDICTIONS, _PREDICTIONS}:
+    if names & _EITHER:
         where = ", ".join(f"{part}/" for part in parts)
         text = f"predictions that lie in none of {where}: not read"
         found.findings.append(Finding("predictions_outside_parts", "", text))
-    for name in sorted(folders):
+    for name in folders:
         inside = {entry.name for entry in _entries(folder / name)}
         is_part = name.casefold() in {part.casefold() for part in parts}
-        if not is_part and inside & {_PREDICTIONS, _RUN_PREDICTIONS}:
+        if not is_part and inside & _EITHER:
             found.findings.append(
                 Finding("unknown_part", "", f"folder {_quoted(name)} is none of {', '.join(parts)}: not read")
             )
@@ -149,13 +150,13 @@ def read_submission(folder: str | Path, parts: Sequence[str], *, only_part: str 
 def holds_submission(folder: Path, parts: Sequence[str]) -> bool:
     """Whether a folder is a submission, and not one of submissions: it has a part or predictions."""
     names = {entry.name.casefold() for entry in _entries(folder)}
-    return bool(names & ({part.casefold() for part in parts} | {_PREDICTIONS, _RUN_PREDICTIONS, _RESULT}))
+    return bool(names & ({part.casefold() for part in parts} | _EITHER | {_RESULT}))
 
 
 def _read_part(folder: Path, name: str) -> SubmittedPart:
     part = SubmittedPart(name)
     entries = {entry.name: entry for entry in _entries(folder)}
-    if not {_PREDICTIONS, _RUN_PREDICTIONS} & entries.keys():
+    if not _EITHER & entries.keys():
         inner = [entry for entry in entries.values() if entry.is_dir(follow_symlinks=False)]
         if "table.csv" in entries:
             part.note("several_settings", f"{name}: several settings, none read: hand in one run folder")
