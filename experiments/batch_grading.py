@@ -183,9 +183,7 @@ def grade_all(
 # ------------------------------------------------------------------------------------------- one submission
 
 
-def _graded(
-    name: str, path: Path, grading: Grading, out: Path, fresh: bool, stop: threading.Event
-) -> dict:
+def _graded(name: str, path: Path, grading: Grading, out: Path, fresh: bool, stop: threading.Event) -> dict:
     """What a submission came to, from an earlier call or by its own processes; never an error of its own."""
     kept = out / _KEPT / f"{hashlib.sha256(os.fsencode(name)).hexdigest()[:32]}.json"
     key = _key(path, grading)

@@ -101,7 +101,7 @@ def check_split(kind: str, split: float | None, course_split: bool, note: str) -
 
 
 def _kind(folder: Path) -> str:
-    """"cifar10" or "mnist" for a folder with such files; all others are folders of classes."""
+    """ "cifar10" or "mnist" for a folder with such files; all others are folders of classes."""
     try:
         kind = which_kind(folder)
     except (ValueError, OSError):

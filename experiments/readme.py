@@ -43,10 +43,10 @@ class Results:
                 return row
         raise ValueError(f"{experiment} has no row {setting!r}: run python scripts/reproduce.py {experiment}")
 
-    def last(self, experiment: str, setting: str) -> Row | None:
-        """The last finished accuracy of a setting, on any images."""
+    def last(self, experiment: str, setting: str, metric: str = "accuracy") -> Row | None:
+        """The last finished row of a setting and metric, on any images."""
         rows = read_rows(self.folder / f"{experiment}.csv")
-        wanted = (setting, "accuracy", "done")
+        wanted = (setting, metric, "done")
         found = [row for row in rows if (row.setting, row.metric, row.status) == wanted]
         return found[-1] if found else None
 
@@ -150,6 +150,38 @@ def _networks(results: Results) -> list[list[str]]:
     return lines
 
 
+# Both families side by side: what a row is called, its pixels, its label on the 15 scenes and on CIFAR-10.
+_FAMILIES = (
+    ("tiny images, 1-NN", "32", "tiny images, 1-NN, of 32 pixels", "tiny images, 1-NN"),
+    ("bag of SIFT, 8-NN", "32", "bag of SIFT, 8-NN, of 32 pixels", "bag of SIFT, 8-NN"),
+    ("`mynet` (R1)", "32", "mynet, 32 pixels", "mynet, own recipe"),
+    ("`resnet18` (R1)", "32", "resnet18, 32 pixels", "resnet18, own recipe"),
+    ("`fastnet`", "32", "fastnet, 32 pixels", "fastnet, own recipe"),
+    ("tiny images, 1-NN", "all", "tiny images, 1-NN", ""),
+    ("bag of SIFT, 8-NN", "all", "bag of SIFT, 8-NN", ""),
+    ("`fastnet`", "128", "fastnet, 128 pixels", ""),
+    ("`resnet18` (R1)", "128", "resnet18, 128 pixels", ""),
+)
+
+
+def _families(results: Results) -> list[list[str]]:
+    lines = [["method", "pixels a side", "15 scenes", "CIFAR-10"]]
+    for name, pixels, scene, object_ in _FAMILIES:
+        cells = [_with_interval(results, "compare-scene15", scene),
+                 _with_interval(results, "compare-cifar10", object_)]  # fmt: skip
+        lines.append([name, pixels, *cells])
+    return lines
+
+
+def _with_interval(results: Results, experiment: str, setting: str) -> str:
+    if not setting:
+        return ""
+    metrics = ("accuracy", "interval low", "interval high")
+    found = [results.last(experiment, setting, metric) for metric in metrics]
+    accuracy, low, high = (float(row.measured) if row else None for row in found)
+    return "owed" if accuracy is None else f"{accuracy:.3f} ({low:.3f} to {high:.3f})"
+
+
 def _benchmarks(results: Results) -> list[list[str]]:
     lines = [["claim", "work", "ours, s", "peer, s", "ratio", "range", "hardware"]]
     for row in read_benchmarks(results.folder / "benchmarks.csv"):
@@ -161,6 +193,7 @@ def _benchmarks(results: Results) -> list[list[str]]:
 
 
 TABLES: dict[str, Callable[[Results], list[list[str]]]] = {
+    "families": _families,
     "summary": _summary,
     "k": _over_k,
     "step": _over_step,

@@ -67,8 +67,20 @@ def train(args, command: list[str]) -> list[Path]:
     say: Callable[..., None] = print if rank == 0 else lambda *_: None
     say(data.note)
     settings = [
-        (flags, Job(args.model, each, data, options, args.resize, str(device), args.precision, args.half,
-                    args.input_size))
+        (
+            flags,
+            Job(
+                args.model,
+                each,
+                data,
+                options,
+                args.resize,
+                str(device),
+                args.precision,
+                args.half,
+                args.input_size,
+            ),
+        )
         for flags, each in _settings(recipe, args)
     ]
     for _, job in settings:

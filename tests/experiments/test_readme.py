@@ -1,5 +1,7 @@
 """README's tables from results tables."""
 
+import csv
+
 import pytest
 
 from experiments.readme import TABLES, Results, filled
@@ -11,15 +13,17 @@ SCENE15 = committed_fingerprint("scene15")["test"]
 
 def write(folder, experiment, *rows, fingerprint=SCENE15):
     """A results table with rows of (setting, metric, reported, measured, spread, seconds)."""
-    lines = [",".join(HEADER)]
+    lines = [HEADER]
     for setting, metric, reported, measured, spread, seconds in rows:
         cells = dict.fromkeys(HEADER, "") | {
             "experiment": experiment, "dataset": "scene15", "fingerprint": fingerprint,
             "setting": setting, "metric": metric,
             "reported": reported, "measured": measured, "spread": spread, "seconds": seconds, "n_seeds": "5",
+            "status": "done",
         }  # fmt: skip
-        lines.append(",".join(cells[name] for name in HEADER))
-    (folder / f"{experiment}.csv").write_text("\n".join(lines) + "\n", "utf-8")
+        lines.append([cells[name] for name in HEADER])
+    with open(folder / f"{experiment}.csv", "w", encoding="utf-8", newline="") as file:
+        csv.writer(file, lineterminator="\n").writerows(lines)
 
 
 def test_a_table_is_made_of_the_last_row_of_each_setting(tmp_path):
@@ -52,3 +56,14 @@ def test_an_unknown_table_is_named_with_those_there_are(tmp_path):
 def test_a_missing_row_says_which_command_makes_it(tmp_path):
     with pytest.raises(ValueError, match=r"no row .*k=1.*: run python scripts/reproduce.py r1-tiny-k"):
         filled("<!-- table: k -->\n<!-- end -->\n", tmp_path)
+
+
+def test_both_families_stand_side_by_side_with_their_intervals(tmp_path):
+    whole = (("accuracy", "0.6"), ("interval low", "0.57504"), ("interval high", "0.62441"))
+    write(
+        tmp_path, "compare-scene15",
+        *(("bag of SIFT, 8-NN", metric, "", value, "", "") for metric, value in whole),
+    )  # fmt: skip
+    table = filled("<!-- table: families -->\n<!-- end -->\n", tmp_path).splitlines()
+    assert "| bag of SIFT, 8-NN | all | 0.600 (0.575 to 0.624) |  |" in table
+    assert "| bag of SIFT, 8-NN | 32 | owed | owed |" in table
