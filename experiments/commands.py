@@ -123,6 +123,9 @@ FLAGS: dict[str, dict] = {
     "window": {"choices": WINDOWS, "help": "weights over a descriptor: flat per bin, or Gaussian"},
     "dtype": {"choices": DTYPES, "help": "descriptors truncated to whole numbers, or not"},
     "backend": {"choices": BACKENDS, "help": "who computes dense SIFT"},
+    "device": {"metavar": "DEVICE",
+               "help": "of the torch back end: cpu, cuda, cuda:1, ... (default: a GPU if there is one); "
+               "a GPU's name asks for that back end"},
     "vocab": {"metavar": "FILE", "type": Path, "help": "use the words in this .npz or .npy file"},
     "vocab_size": {"type": at_least_1, "metavar": "WORDS", "help": "number of visual words"},
     "vocab_step": {"type": pair, "metavar": "PIXELS", "help": "grid of the vocabulary (default: the step)"},

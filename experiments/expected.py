@@ -35,7 +35,8 @@ MEASURED_AT: dict[str, dict[str, Collection]] = {
     },
     "bow": _VOTING | _PIXELS | {
         "step": (1,), "bin_size": (3,), "window": ("flat",), "dtype": ("uint8",), "norm": ("none",),
-        "backend": ("numba",), "n_words": (400,), "vocab_step": (None, 1), "descriptors_per_image": (100,),
+        "backend": ("numba", "torch"), "n_words": (400,), "vocab_step": (None, 1),
+        "descriptors_per_image": (100,),
     },
 }  # fmt: skip
 

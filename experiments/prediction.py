@@ -16,6 +16,7 @@ from classifiers import KNNClassifier
 from experiments.answers import SHOWN_CLASSES, Answer, check_any_left, skip_or_raise
 from experiments.data import PROJECT
 from features import BagOfWords, TinyImage, Vocabulary
+from features.vocabulary import SAME_DESCRIPTORS
 from reports.run import named_runs
 from scenes.files import atomic_path, read_npz
 from scenes.reading import SUFFIXES, UnreadableImage, read_pixels
@@ -214,6 +215,9 @@ def _classical(path: Path, arrays: dict[str, np.ndarray]) -> ClassicalModel:
         extractor = TinyImage(**{name: options[name] for name in TINY_OPTIONS}).fit([])
     elif config["method"] == "bow":
         settings = {name: options[name] for name in BAG_OPTIONS}
+        # the same descriptors without torch
+        backend = str(settings.pop("backend"))
+        settings["backend"] = SAME_DESCRIPTORS.get(backend, backend)
         extractor = BagOfWords(Vocabulary.load(path), **settings).fit([])
     else:
         raise ValueError(f"{path}: unknown method {config['method']!r}: update scenebench")

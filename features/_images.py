@@ -24,9 +24,9 @@ def image_pair(name: str, value) -> tuple[int, int]:
 
 
 def parallel_rows(
-    encode: Callable[..., object], images: Sequence, n_jobs: int | None, description: str
+    encode: Callable[..., object], images: Sequence, n_jobs: int | None, description: str, *, ahead: int = 0
 ) -> Iterator:
-    """`encode` of each image, in order, made in threads a few images ahead.
+    """`encode` of each image, in order, made in threads a few images (or `ahead`) ahead.
 
     Threads suffice: decoding, the compiled kernels and BLAS release the GIL. BLAS itself is held to
     one thread, since the images are what is spread over the cores.
@@ -34,7 +34,7 @@ def parallel_rows(
     if isinstance(images, (str, bytes)) or (isinstance(images, np.ndarray) and images.ndim not in (3, 4)):
         raise ValueError("images is a sequence of paths or arrays, not a single one: wrap it in a list")
     with threadpool_limits(limits=1, user_api="blas"):
-        results = in_threads(encode, images, n_jobs)
+        results = in_threads(encode, images, n_jobs, ahead=ahead)
         yield from tqdm(
             results, total=len(images), desc=description, unit=" images", disable=None, leave=False
         )

@@ -1,5 +1,6 @@
 """Bags of visual words: an image as the histogram of the words nearest to its dense SIFT descriptors."""
 
+import itertools
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from os import PathLike
@@ -8,11 +9,15 @@ import numpy as np
 from sklearn.base import BaseEstimator, TransformerMixin
 from sklearn.utils.validation import check_is_fitted
 
-from features._images import parallel_rows
+from features._images import image_pair, parallel_rows
 from features.assignment import NearestWord
-from features.dense_sift import descriptor_blocks, enlarged_to_frame
+from features.dense_sift import descriptor_blocks, enlarged_to_frame, torch_device
 from features.vocabulary import Vocabulary
 from scenes.reading import read_grey
+
+# Images that the torch back end takes at a time, and as many again are read ahead: decoded, they are what
+# its memory holds.
+BATCH_IMAGES = 64
 
 # Each takes the share of descriptors per word, (n, K), which sums to 1 a row.
 HISTOGRAM_NORMS: dict[str, Callable[[np.ndarray], np.ndarray]] = {
@@ -45,8 +50,9 @@ class BagOfWords(TransformerMixin, BaseEstimator):
         None: `fit` builds one from its images.
     n_words, vocab_step, descriptors_per_image, random_state
         Of the vocabulary that `fit` builds; see `Vocabulary.fit`.
-    step, bin_size, window, dtype, backend
-        Of the descriptors; see `dense_sift`.
+    step, bin_size, window, dtype, backend, device
+        Of the descriptors; see `dense_sift`. The torch back end counts on its device too, many images at
+        once; its vocabulary is that of the compiled loops, whose descriptors it makes.
     norm : {"none", "l1", "l2", "hellinger"}, default="none"
         What is done to the shares: nothing, divide by the sum (again) or by the Euclidean length, or
         take the square root.
@@ -81,6 +87,7 @@ class BagOfWords(TransformerMixin, BaseEstimator):
         descriptors_per_image=100,
         norm="none",
         backend="numba",
+        device=None,
         max_side=480,
         resize=None,
         random_state=0,
@@ -96,6 +103,7 @@ class BagOfWords(TransformerMixin, BaseEstimator):
         self.descriptors_per_image = descriptors_per_image
         self.norm = norm
         self.backend = backend
+        self.device = device
         self.max_side = max_side
         self.resize = resize
         self.random_state = random_state
@@ -126,16 +134,36 @@ class BagOfWords(TransformerMixin, BaseEstimator):
         """The word counts of each image, in order, as a stream."""
         check_is_fitted(self)
         finder = NearestWord(self.vocabulary_.words)
+        if self.backend == "torch":
+            yield from self._counts_in_batches(images, finder)
+            return
 
         def count(image) -> WordCounts:
-            grey = read_grey(image, max_side=self.max_side, resize=self.resize)
-            grey, enlarged = enlarged_to_frame(grey, self.bin_size)
+            grey, enlarged = self._read(image)
             counts = np.zeros(len(finder.words), np.int64)
             for block in descriptor_blocks(grey, **self._descriptor_settings()):
                 counts += np.bincount(finder.assign(block), minlength=len(counts))
             return WordCounts(counts, enlarged)
 
         yield from parallel_rows(count, images, self.n_jobs, "bags of words")
+
+    def _counts_in_batches(self, images: Sequence, finder: NearestWord) -> Iterator[WordCounts]:
+        """The torch back end: the next images are read while some are on the device."""
+        device = torch_device(self.device)
+        from features._counts_torch import BatchCounter
+
+        pairs = {"step": image_pair("step", self.step), "bin_size": image_pair("bin_size", self.bin_size)}
+        counter = BatchCounter(finder, device, **pairs, window=self.window, dtype=self.dtype)
+        read = parallel_rows(self._read, images, self.n_jobs, "bags of words", ahead=2 * BATCH_IMAGES)
+        while batch := list(itertools.islice(read, BATCH_IMAGES)):
+            counts = counter.counts([grey for grey, _ in batch])
+            for row, (_, enlarged) in zip(counts, batch, strict=True):
+                yield WordCounts(row, enlarged)
+
+    def _read(self, image) -> tuple[np.ndarray, bool]:
+        """A grey image that holds a frame, and whether it had to be enlarged."""
+        grey = read_grey(image, max_side=self.max_side, resize=self.resize)
+        return enlarged_to_frame(grey, self.bin_size)
 
     def get_feature_names_out(self, input_features=None) -> np.ndarray:
         """``word_k`` for each word."""

@@ -30,7 +30,7 @@ from features._images import image_pair
 
 WINDOWS = ("flat", "gaussian")
 DTYPES = ("uint8", "float32")
-BACKENDS = ("numba", "vlfeat", "opencv")
+BACKENDS = ("numba", "torch", "vlfeat", "opencv")
 
 # Standard deviation of the Gaussian window, in bins; also what the flat window takes its means from.
 WINDOW_BINS = 2.0
@@ -45,7 +45,7 @@ RUNNING_SUMS_FROM = 5
 BLOCK_DESCRIPTORS = 8192
 
 
-def dense_sift(image, *, step=1, bin_size=3, window="flat", dtype="uint8", backend="numba"):
+def dense_sift(image, *, step=1, bin_size=3, window="flat", dtype="uint8", backend="numba", device=None):
     """Frames and descriptors of an image on a regular grid.
 
     Parameters
@@ -60,9 +60,12 @@ def dense_sift(image, *, step=1, bin_size=3, window="flat", dtype="uint8", backe
         Weights of a bin: constant per bin (VLFeat's fast mode) or a true Gaussian of 2 bins.
     dtype : {"uint8", "float32"}, default="uint8"
         float32 has the same scale and ceiling, but is not truncated.
-    backend : {"numba", "vlfeat", "opencv"}, default="numba"
-        ``vlfeat`` calls cyvlfeat, ``opencv`` OpenCV's SIFT at the same frames (a Gaussian window, its
-        own smoothing and rounding, pixels of 0..255 only: comparable descriptors, not equal ones).
+    backend : {"numba", "torch", "vlfeat", "opencv"}, default="numba"
+        ``torch`` makes the same bytes on `device`. ``vlfeat`` calls cyvlfeat, ``opencv`` OpenCV's SIFT at
+        the same frames (a Gaussian window, its own smoothing and rounding, pixels of 0..255 only:
+        comparable descriptors, not equal ones).
+    device : str or None
+        Of the torch back end: ``cpu``, ``cuda``, ``cuda:1``; None is a graphics card if there is one.
 
     Returns
     -------
@@ -88,6 +91,8 @@ def dense_sift(image, *, step=1, bin_size=3, window="flat", dtype="uint8", backe
     frames = frame_centres(image.shape, step=step, bin_size=bin_size)
     if len(frames) == 0:
         return frames, np.zeros((0, 128), dtype)
+    if backend == "torch":
+        return frames, _torch_descriptors(image, step, bin_size, window, dtype, device)
     if backend == "vlfeat":
         from features._dense_sift_vlfeat import describe
     elif backend == "opencv":
@@ -158,6 +163,24 @@ def window_taps(bin_size: int) -> np.ndarray:
     return np.exp(-(distances**2) / (2 * (WINDOW_BINS * bin_size) ** 2))
 
 
+def triangles(bin_size: tuple[int, int]) -> list[np.ndarray]:
+    """The pooling taps along y and x, as every back end of ours multiplies with them: float32."""
+    return [triangle(width).astype(np.float32) for width in bin_size]
+
+
+def flat_weights(bin_size: tuple[int, int]) -> np.ndarray:
+    """The flat window's weight of each bin, the Gaussian's mean over its taps: float32 (4, 4)."""
+    return np.outer(*(window_taps(width).mean(axis=1) for width in bin_size)).astype(np.float32)
+
+
+def gaussian_taps(bin_size: tuple[int, int]) -> list[np.ndarray]:
+    """Triangle times window along y and x, a row a bin index: float32 (4, 2 * bin_size - 1) each."""
+    return [
+        (window_taps(width) * one).astype(np.float32)
+        for width, one in zip(bin_size, triangles(bin_size), strict=True)
+    ]
+
+
 def _checked(image, step, bin_size, window, dtype, backend):
     image = np.asarray(image)
     if image.ndim == 3 and image.shape[2] == 1:
@@ -180,19 +203,16 @@ def _checked(image, step, bin_size, window, dtype, backend):
 def _numba_rows(image, step, bin_size, window, dtype) -> Callable[[int, int], np.ndarray]:
     """A function that makes the descriptors of frame rows first..last-1, (rows * n_x, 128)."""
     n_x = grid_shape(image.shape, step, bin_size)[1]
-    triangles = [triangle(width).astype(np.float32) for width in bin_size]
-    windows = [window_taps(width) for width in bin_size]
     if window == "flat":
         large = max(bin_size) >= RUNNING_SUMS_FROM
         pooled = (
             _dense_sift_numba.pooled_by_running_sums(image, *bin_size) if large else np.empty(0, np.float32)
         )
         kernel = _dense_sift_numba.flat_window_rows
-        means = np.outer(*(taps.mean(axis=1) for taps in windows)).astype(np.float32)
-        weights = (*triangles, means, pooled)
+        weights = (*triangles(bin_size), flat_weights(bin_size), pooled)
     else:
         kernel = _dense_sift_numba.gaussian_window_rows
-        weights = tuple((taps * one).astype(np.float32) for taps, one in zip(windows, triangles, strict=True))
+        weights = tuple(gaussian_taps(bin_size))
 
     def rows(first: int, last: int) -> np.ndarray:
         out = np.empty(((last - first) * n_x, 128), dtype)
@@ -200,6 +220,38 @@ def _numba_rows(image, step, bin_size, window, dtype) -> Callable[[int, int], np
         return out
 
     return rows
+
+
+def _torch_descriptors(image, step, bin_size, window, dtype, device) -> np.ndarray:
+    device = torch_device(device)
+    from features._dense_sift_torch import descriptor_blocks as blocks
+
+    found = blocks([image], step, bin_size, window, dtype, device)
+    return np.concatenate([block.descriptors.reshape(-1, 128).cpu().numpy() for block in found])
+
+
+def torch_device(name):
+    """The torch device of this name; None is a graphics card if there is one, else the processor.
+
+    Raises
+    ------
+    ValueError
+        torch is not installed; no such device; one without float64.
+    """
+    try:
+        import torch
+    except ModuleNotFoundError:
+        raise ValueError("the torch back end needs torch: run `make install-all`") from None
+    try:
+        device = torch.device(name or ("cuda" if torch.cuda.is_available() else "cpu"))
+    except RuntimeError:
+        raise ValueError(f"device {name!r} is unknown: give cpu, cuda or cuda:N") from None
+    try:
+        torch.zeros(1, dtype=torch.float64, device=device).item()
+    except (RuntimeError, TypeError, AssertionError, NotImplementedError) as error:
+        reason = (str(error) or type(error).__name__).splitlines()[0].rstrip(".")
+        raise ValueError(f"device {name!r} cannot be used ({reason}): give cpu or another one") from None
+    return device
 
 
 def enlarged_to_frame(grey: np.ndarray, bin_size) -> tuple[np.ndarray, bool]:

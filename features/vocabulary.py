@@ -17,6 +17,9 @@ from scenes.reading import pixel_hash, read_grey, read_pixels
 
 FORMAT = 1
 
+# Back ends that make the descriptors of another one, byte by byte: their words are the other's too.
+SAME_DESCRIPTORS = {"torch": "numba"}
+
 
 @dataclass(frozen=True)
 class Vocabulary:
@@ -85,6 +88,7 @@ class Vocabulary:
         for name, value in (("n_words", n_words), ("descriptors_per_image", descriptors_per_image)):
             if value < 1:
                 raise ValueError(f"{name} is {value}: give 1 or more")
+        backend = SAME_DESCRIPTORS.get(backend, backend)
         name, value = ("step", step) if vocab_step is None else ("vocab_step", vocab_step)
         sampled_step = image_pair(name, value)
 
@@ -169,7 +173,7 @@ class Vocabulary:
                 f"the vocabulary has {self.words.shape[1]}-d words, SIFT descriptors have 128: give others"
             )
         asked = {
-            "backend": backend,
+            "backend": SAME_DESCRIPTORS.get(backend, backend),
             "dtype": dtype,
             "bin_size": list(image_pair("bin_size", bin_size)),
             "window": window,
@@ -189,7 +193,7 @@ def vocabulary_identity(*, images_fingerprint: str, n_words, step, vocab_step, b
     step = image_pair("step", step)
     return {
         "format": FORMAT,
-        "backend": backend,
+        "backend": SAME_DESCRIPTORS.get(backend, backend),
         "dtype": dtype,
         "resize": resize_rule(max_side, resize),
         "step": list(step),

@@ -1,27 +1,42 @@
 """One function over many images: in threads, in order, a few images ahead."""
 
-import warnings
+import itertools
+from collections import deque
 from collections.abc import Callable, Iterable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from typing import TypeVar
 
-from joblib import Parallel, delayed
+from joblib import effective_n_jobs
 
 Item = TypeVar("Item")
 Made = TypeVar("Made")
 
+# Items in hand for each thread, so that a slow one does not stop the others.
+AHEAD = 4
 
-def in_threads(make: Callable[[Item], Made], items: Iterable[Item], n_jobs: int | None) -> Iterator[Made]:
+
+def in_threads(
+    make: Callable[[Item], Made], items: Iterable[Item], n_jobs: int | None, *, ahead: int = 0
+) -> Iterator[Made]:
     """`make` of each item, in order, made in `n_jobs` threads (None: all cores) a few items ahead.
 
-    What was made ahead is dropped in silence where the caller stops half-way, as an error makes it do.
+    No more than `AHEAD` items a thread (or `ahead`, if that is more) wait for the caller, so that memory does
+    not grow where it is slower than the threads; joblib's generator knows no such bound. What was made ahead
+    is dropped where the caller stops half-way, as an error makes it do.
     """
-    stream = Parallel(n_jobs=n_jobs or -1, prefer="threads", return_as="generator", pre_dispatch="2*n_jobs")
-    results = stream(delayed(make)(item) for item in items)
+    threads = effective_n_jobs(n_jobs or -1)
+    source = iter(items)
+    if threads == 1 and not ahead:
+        yield from map(make, source)
+        return
+    pool = ThreadPoolExecutor(threads)
     try:
-        for made in results:  # noqa: UP028 - `yield from` would close `results` before the block below
+        waiting = deque(
+            pool.submit(make, item) for item in itertools.islice(source, max(ahead, AHEAD * threads))
+        )
+        while waiting:
+            made = waiting.popleft().result()
+            waiting.extend(pool.submit(make, item) for item in itertools.islice(source, 1))
             yield made
     finally:
-        with warnings.catch_warnings():
-            # joblib warns of results that nobody took, on the two lines above our one-line error
-            warnings.simplefilter("ignore", UserWarning)
-            results.close()
+        pool.shutdown(wait=False, cancel_futures=True)

@@ -29,6 +29,7 @@ except ImportError as error:
 except KeyboardInterrupt:
     raise SystemExit(130) from None
 
+
 def main(argv: Sequence[str] | None = None) -> int:
     """The exit code of ``reproduce.py EXPERIMENT...``; see ``--help``."""
     return run_command(_main, argv)

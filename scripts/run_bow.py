@@ -17,6 +17,7 @@ try:
     from experiments.tabulate import Outcome, check_request, present
     from features import BagOfWords
     from features.bag_of_words import HISTOGRAM_NORMS
+    from features.dense_sift import torch_device
 except ImportError as error:
     print(f"error: scenebench cannot be imported ({error}): run `make install` in {PROJECT}", file=sys.stderr)
     raise SystemExit(2) from None
@@ -39,7 +40,7 @@ def _parser() -> CommandParser:
             "data": None, "dataset": None, "split": None, "course_split": False, "lite": False,
             "skip_unreadable": False,
             "step": bag.step, "bin_size": bag.bin_size, "window": bag.window, "dtype": bag.dtype,
-            "backend": bag.backend, "max_side": bag.max_side, "resize": bag.resize,
+            "backend": bag.backend, "device": bag.device, "max_side": bag.max_side, "resize": bag.resize,
             "vocab": None, "vocab_size": bag.n_words, "vocab_step": bag.vocab_step,
             "k": vote.k[0], "metric": vote.metric, "p": vote.p, "tie": vote.tie, "seed": bag.random_state,
             "fresh": False, "jobs": bag.n_jobs, "runs_dir": Path("runs"), "report": False,
@@ -59,6 +60,7 @@ def _main(argv: Sequence[str] | None) -> None:
         raise ValueError(
             "--vocab brings its own words: leave out --vocab-size, --vocab-step and further seeds"
         )
+    backend = _backend(args.backend, args.device)
     command = ["scripts/run_bow.py", *(sys.argv[1:] if argv is None else argv)]
     max_side = args.max_side or None
     dataset, note = load_data(
@@ -74,7 +76,7 @@ def _main(argv: Sequence[str] | None) -> None:
     for shared in combinations(step=args.step, vocab_size=args.vocab_size, seed=args.seed):
         bag = BagOfWords(
             args.vocab, n_words=shared["vocab_size"], step=shared["step"], vocab_step=args.vocab_step,
-            bin_size=args.bin_size, window=args.window, dtype=args.dtype, backend=args.backend,
+            bin_size=args.bin_size, window=args.window, dtype=args.dtype, backend=backend, device=args.device,
             max_side=max_side, resize=args.resize, random_state=shared["seed"], n_jobs=args.jobs,
         )  # fmt: skip
         for encoded in bag_vectors(dataset, bag, args.norm, fresh=args.fresh):
@@ -92,6 +94,16 @@ def _main(argv: Sequence[str] | None) -> None:
                     }
                     outcomes.append(Outcome(setting, record, encoded))
     present(outcomes, several, args.runs_dir, "bow", args.report)
+
+
+def _backend(backend: str, device: str | None) -> str:
+    """The back end, torch where a device asks for it; ValueError before any work."""
+    if device is not None and backend not in ("numba", "torch"):
+        raise ValueError(f"--device {device}: the back end {backend} computes on the processor: leave it out")
+    if backend != "torch" and device in (None, "cpu"):
+        return backend
+    torch_device(device)
+    return "torch"
 
 
 if __name__ == "__main__":

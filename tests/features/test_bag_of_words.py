@@ -268,7 +268,7 @@ def test_parameters_are_stored_and_cloned(vocabulary):
     assert parameters == {
         "vocabulary": vocabulary, "n_words": 400, "step": (2, 3), "vocab_step": None, "bin_size": 3,
         "window": "flat", "dtype": "uint8", "descriptors_per_image": 100, "norm": "l2", "backend": "numba",
-        "max_side": 480, "resize": None, "random_state": 0, "n_jobs": 2,
+        "device": None, "max_side": 480, "resize": None, "random_state": 0, "n_jobs": 2,
     }  # fmt: skip
     copy = clone(bag)
     assert copy.get_params() == parameters

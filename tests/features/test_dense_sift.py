@@ -433,7 +433,7 @@ def test_steps_and_bins_below_one_or_not_whole_are_refused(name, value):
     [
         ("window", "unknown window 'other': choose from flat, gaussian"),
         ("dtype", "unknown dtype 'other': choose from uint8, float32"),
-        ("backend", "unknown backend 'other': choose from numba, vlfeat, opencv"),
+        ("backend", "unknown backend 'other': choose from numba, torch, vlfeat, opencv"),
     ],
 )
 def test_unknown_names_list_the_known_ones(name, message):

@@ -6,7 +6,7 @@ import warnings
 
 import pytest
 
-from scenes.threads import in_threads
+from scenes.threads import AHEAD, in_threads
 
 
 @pytest.mark.parametrize("n_jobs", [None, 1, 3])
@@ -40,3 +40,13 @@ def test_stopping_half_way_is_silent(n_jobs, drop):
 def test_an_error_of_an_item_reaches_the_caller(n_jobs):
     with pytest.raises(ZeroDivisionError):
         list(in_threads(lambda number: 1 / number, [2, 1, 0, 1, 2], n_jobs))
+
+
+@pytest.mark.parametrize(("n_jobs", "ahead", "most"), [(2, 0, 2 * AHEAD + 1), (2, 20, 21), (1, 5, 6)])
+def test_no_more_is_made_ahead_than_was_asked_for(n_jobs, ahead, most):
+    made = []
+    results = in_threads(lambda number: made.append(number) or number, range(100), n_jobs, ahead=ahead)
+    for consumed in range(1, 6):
+        next(results)
+        time.sleep(0.02)
+        assert consumed <= len(made) <= consumed + most

@@ -1,6 +1,7 @@
 """``predict.py``: which images are meant, what they are called, what comes out, what is refused."""
 
 import csv
+import importlib.util
 import json
 import shutil
 from pathlib import Path
@@ -11,6 +12,8 @@ from PIL import Image
 
 from reports import read_run
 from scenes.files import read_npz, write_npz
+
+TORCH = pytest.mark.skipif(importlib.util.find_spec("torch") is None, reason="torch is not installed")
 
 QUICK_BOW = "--vocab-size 8 --step 4"
 
@@ -54,6 +57,7 @@ def table(text: str) -> dict[str, list[tuple[str, float]]]:
         ("run_bow", "--k 4 --tie nearest --metric chi2 --norm hellinger --step 4,5 --bin-size 2,3"),
         ("run_bow", "--window gaussian --dtype float32 --max-side 30"),
         ("run_bow", "--backend opencv --window gaussian"),
+        pytest.param("run_bow", "--backend torch", marks=TORCH),
         ("run_bow", "--resize 30 --norm l2 --vocab-step 3 --seed 4"),
     ],
 )

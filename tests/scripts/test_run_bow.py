@@ -465,6 +465,14 @@ def test_other_descriptors_run_to_the_end(bow, arguments):
     assert words.shape == (8, 128) and np.ptp(words) > 0
 
 
+def test_the_torch_back_end_gives_the_same_predictions_and_shares(bow):
+    pytest.importorskip("torch")
+    loops, torch = bow("--step", 2), bow("--step", 2, "--backend", "torch", "--device", "cpu", "--fresh")
+    assert torch.result["config"]["backend"] == "torch"
+    for name in ("predictions.csv", "scores.npz"):
+        assert (torch.folder / name).read_bytes() == (loops.folder / name).read_bytes()
+
+
 def test_too_small_images_are_enlarged_and_named(bow, gratings, tmp_path):
     data = tmp_path / "gratings"
     shutil.copytree(gratings, data)
