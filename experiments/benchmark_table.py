@@ -1,13 +1,17 @@
 """``results/benchmarks.csv``: one row a claim about speed, with the peer beside it."""
 
+import argparse
 import csv
+import importlib.metadata
 import io
 import statistics
-from collections.abc import Sequence
+import sys
+import time
+from collections.abc import Callable, Sequence
 from datetime import UTC, datetime
 from pathlib import Path
 
-from experiments.data import PROJECT
+from experiments.data import PROJECT, load_data
 from experiments.tables import commit
 from reports.environment import environment
 from scenes.files import atomic_path
@@ -25,6 +29,78 @@ def read_benchmarks(path: Path = PATH) -> list[dict[str, str]]:
         return []
     with path.open(encoding="utf-8", newline="") as file:
         return list({row["claim"]: row for row in csv.DictReader(file)}.values())
+
+
+def side_by_side(
+    claim: str,
+    *,
+    ours: tuple[str, Callable[[], object]],
+    peer: tuple[str, Callable[[], object]],
+    work: str,
+    threads: int,
+    packages: Sequence[str],
+    runs: int = 5,
+    peer_share: float = 1.0,
+    path: Path = PATH,
+) -> float:
+    """Time two ways of one piece of work in turns, print the ratio and append a row; returns the ratio.
+
+    Each is run once unmeasured, then `runs` times, ours first in one turn and the peer in the next, by the
+    clock on the wall.
+
+    Parameters
+    ----------
+    claim, work : str
+    ours, peer : (str, callable)
+        What it is called, and what is timed.
+    threads : int
+        That both use.
+    packages : names whose versions the figures depend on
+    peer_share : float
+        What share of the work the peer does; its time is divided by it, which `work` should say.
+    path : Path
+    """
+    sides = (ours, peer)
+    for _, run in sides:
+        run()
+    seconds: tuple[list[float], list[float]] = ([], [])
+    for turn in range(runs):
+        for side in (0, 1) if turn % 2 == 0 else (1, 0):
+            started = time.perf_counter()
+            sides[side][1]()
+            seconds[side].append(time.perf_counter() - started)
+    theirs = [taken / peer_share for taken in seconds[1]]
+    ratios = [one / other for one, other in zip(seconds[0], theirs, strict=True)]
+    middle = statistics.median(ratios)
+    write_benchmark(
+        claim=claim, ours=ours[0], peer=peer[0], work=work, ours_seconds=statistics.median(seconds[0]),
+        peer_seconds=statistics.median(theirs), ratios=ratios, threads=threads,
+        command=[f"benchmarks/{Path(sys.argv[0]).name}", *sys.argv[1:]], packages=packages, path=path,
+    )  # fmt: skip
+    print(
+        f"{claim}: {ours[0]} {statistics.median(seconds[0]):.4f} s, {peer[0]} "
+        f"{statistics.median(theirs):.4f} s, ratio {middle:.3f} ({min(ratios):.3f} to {max(ratios):.3f}), "
+        f"{1 / middle:.1f} times as fast; {threads} threads, {work}",
+        flush=True,
+    )
+    return middle
+
+
+def benchmark_parser(about: str) -> argparse.ArgumentParser:
+    """The options that all benchmarks share."""
+    parser = argparse.ArgumentParser(description=about, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--runs", type=int, default=5, help="timed turns of either side (default: 5)")
+    parser.add_argument("--results", type=Path, default=PATH, metavar="FILE",
+                        help="table the rows go to (default: results/benchmarks.csv)")  # fmt: skip
+    return parser
+
+
+def benchmark_images(count: int) -> tuple[str, list[Path]]:
+    """Training images, evenly from all of the 15 scenes (or of the synthetic ones), and the set's name."""
+    dataset, _ = load_data()
+    paths = dataset.train.paths
+    chosen = [paths[i * len(paths) // count] for i in range(min(count, len(paths)))]
+    return dataset.name, [Path(path) for path in chosen]
 
 
 def write_benchmark(
@@ -55,10 +131,10 @@ def write_benchmark(
     path : Path
     """
     machine = environment(threads)
-    versions = {name: machine["versions"][name] for name in packages if name in machine["versions"]}
+    versions = {name: importlib.metadata.version(name) for name in packages}
     row = {
-        "claim": claim, "ours": ours, "peer": peer, "work": work, "ours_seconds": f"{ours_seconds:.2f}",
-        "peer_seconds": f"{peer_seconds:.2f}", "ratio": f"{statistics.median(ratios):.3f}",
+        "claim": claim, "ours": ours, "peer": peer, "work": work, "ours_seconds": f"{ours_seconds:.4g}",
+        "peer_seconds": f"{peer_seconds:.4g}", "ratio": f"{statistics.median(ratios):.3f}",
         "ratio_min": f"{min(ratios):.3f}", "ratio_max": f"{max(ratios):.3f}", "runs": len(ratios),
         "threads": threads, "hardware": machine["hardware"],
         "versions": " ".join(f"{name} {version}" for name, version in versions.items()),

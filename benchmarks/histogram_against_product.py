@@ -1,0 +1,55 @@
+"""From JPEG files to histograms, against the time of one float32 matrix product alone.
+
+    python benchmarks/histogram_against_product.py
+    SCENEBENCH_VNNI=0 python benchmarks/histogram_against_product.py    # without 8-bit dot products
+
+Ours decodes, describes at step 1, finds the exact nearest of 400 words and counts. The other side has all
+descriptors ready as float32 and only multiplies them with the words (BLAS, blocks that stay in cache): what
+brute force needs at the very least.
+"""
+
+import sys
+
+import numpy as np
+from joblib import cpu_count
+from threadpoolctl import threadpool_limits
+
+from experiments.benchmark_table import benchmark_images, benchmark_parser, side_by_side
+from features import BagOfWords, _vnni, dense_sift
+from scenes.reading import read_grey
+
+BLOCK = 8192
+
+
+def main() -> int:
+    parser = benchmark_parser(__doc__)
+    parser.add_argument("--images", type=int, default=24, help="how many (default: 24)")
+    parser.add_argument("--threads", type=int, default=cpu_count(), help="of either side (default: all)")
+    args = parser.parse_args()
+    name, paths = benchmark_images(2 * args.images)
+    paths, others = paths[::2], paths[1::2]
+    bag = BagOfWords(n_words=400, vocab_step=3, n_jobs=args.threads).fit(others)
+    words = np.ascontiguousarray(bag.vocabulary_.words.T)
+    ready = np.concatenate([dense_sift(read_grey(path, max_side=480))[1] for path in paths]).astype(
+        np.float32
+    )
+    out = np.empty((BLOCK, words.shape[1]), np.float32)
+
+    def product() -> None:
+        for start in range(0, len(ready), BLOCK):
+            rows = ready[start : start + BLOCK]
+            np.matmul(rows, words, out=out[: len(rows)])
+
+    how = "8-bit dot products" if _vnni.available() else "portable"
+    with threadpool_limits(limits=args.threads):
+        side_by_side(
+            f"JPEG to histogram, {how}, against the product alone",
+            ours=("BagOfWords.transform", lambda: bag.transform(paths)), peer=("numpy product", product),
+            work=f"{len(paths)} images of {name}, {len(ready)} descriptors, step 1, 400 words",
+            threads=args.threads, packages=("numba", "numpy", "pillow"), runs=args.runs, path=args.results,
+        )  # fmt: skip
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
