@@ -2,9 +2,9 @@
 
     python benchmarks/kmeans_against_peers.py
 
-100 descriptors an image at step 3, 400 words. scikit-learn starts once by k-means++ and stops by its own rule;
-faiss and cyvlfeat run as many iterations as ours did. Inertia is computed in the same way for all, and the
-row tells it as a ratio to ours; every side uses all threads but cyvlfeat, which has one.
+100 descriptors an image at step 3, 400 words. scikit-learn starts once by k-means++ and stops by its own
+rule; faiss and cyvlfeat run as many iterations as ours did. Inertia is computed in the same way for all,
+and the row tells it as a ratio to ours; every side uses all threads but cyvlfeat, which has one.
 """
 
 import sys

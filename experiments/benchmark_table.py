@@ -95,12 +95,11 @@ def benchmark_parser(about: str) -> argparse.ArgumentParser:
     return parser
 
 
-def benchmark_images(count: int) -> tuple[str, list[Path]]:
-    """Training images, evenly from all of the 15 scenes (or of the synthetic ones), and the set's name."""
+def benchmark_images(count: int) -> tuple[str, list]:
+    """The set's name and paths of training images, evenly from all 15 scenes (or the synthetic ones)."""
     dataset, _ = load_data()
     paths = dataset.train.paths
-    chosen = [paths[i * len(paths) // count] for i in range(min(count, len(paths)))]
-    return dataset.name, [Path(path) for path in chosen]
+    return dataset.name, [paths[i * len(paths) // count] for i in range(min(count, len(paths)))]
 
 
 def write_benchmark(
