@@ -56,15 +56,15 @@ def pairwise_distances(
         raise ValueError(f"rows of shapes {X.shape} and {Y.shape} cannot be compared: give (n, d) and (m, d)")
     if metric in NON_NEGATIVE and min(X.min(initial=0), Y.min(initial=0)) < 0:
         raise ValueError(f"{metric} takes non-negative values only: use cityblock or another metric")
-    if metric == "hellinger":
-        X, Y = np.sqrt(X), np.sqrt(Y)
+    X, Y = prepared(metric, X), prepared(metric, Y)
     out = np.empty((len(X), len(Y)))
     for start in range(0, len(Y), TILE):
         tile = Y[start : start + TILE]
         columns = np.zeros((Y.shape[1], TILE))
         columns[:, : len(tile)] = tile.T
         _accumulate(METRICS[metric], X, columns, float(p), out[:, start : start + TILE])
-    return _finish(metric, X, Y, p, out)
+    both = lengths(X)[:, None] * lengths(Y) if metric == "cosine" else None
+    return finished(metric, out, p, both)
 
 
 def check_metric(metric: str, p: float) -> None:
@@ -75,8 +75,18 @@ def check_metric(metric: str, p: float) -> None:
         raise ValueError(f"p is {p}: minkowski takes a finite number above 0")
 
 
-def _finish(metric: str, X: np.ndarray, Y: np.ndarray, p: float, out: np.ndarray) -> np.ndarray:
-    """Distances from the accumulated sums, in place."""
+def prepared(metric: str, rows: np.ndarray) -> np.ndarray:
+    """What the sums of a metric run over."""
+    return np.sqrt(rows) if metric == "hellinger" else rows
+
+
+def lengths(rows: np.ndarray) -> np.ndarray:
+    """Euclidean lengths float64 (n,) of rows."""
+    return np.sqrt((rows * rows).sum(axis=1))
+
+
+def finished(metric: str, out: np.ndarray, p: float, both: np.ndarray | None) -> np.ndarray:
+    """Distances from accumulated sums, in place; `both` are the products of the rows' lengths, for cosine."""
     if metric in ("euclidean", "hellinger"):
         np.sqrt(out, out=out)
     elif metric == "minkowski":
@@ -86,9 +96,9 @@ def _finish(metric: str, X: np.ndarray, Y: np.ndarray, p: float, out: np.ndarray
     elif metric == "intersection":
         np.subtract(1, out, out=out)
     elif metric == "cosine":
-        lengths = np.sqrt((X * X).sum(axis=1))[:, None] * np.sqrt((Y * Y).sum(axis=1))
-        np.divide(out, lengths, out=out, where=lengths > 0)
-        out[lengths == 0] = 0
+        assert both is not None
+        np.divide(out, both, out=out, where=both > 0)
+        out[both == 0] = 0
         np.clip(np.subtract(1, out, out=out), 0, None, out=out)
     return out / np.sqrt(2) if metric == "hellinger" else out
 
@@ -113,6 +123,25 @@ METRICS = {
 
 
 @njit(nogil=True, cache=True, error_model="numpy")
+def _with_term(kind, total, x, y, p):
+    """The sum of a metric with one more dimension."""
+    if kind == CITYBLOCK:
+        return total + abs(x - y)
+    if kind == SQUARES:
+        return total + (x - y) * (x - y)
+    if kind == LARGEST:
+        return max(total, abs(x - y))
+    if kind == POWERS:
+        return total + abs(x - y) ** p
+    if kind == DOT:
+        return total + x * y
+    if kind == CHI2:
+        both = x + y
+        return total + (x - y) * (x - y) / (both if both > 0 else 1.0)
+    return total + (x if x < y else y)
+
+
+@njit(nogil=True, cache=True, error_model="numpy")
 def _accumulate(kind, X, columns, p, out):
     """out[i, j] = the metric's sum over dimensions for row i of X and column j of the tile."""
     sums = np.empty(TILE)
@@ -120,28 +149,38 @@ def _accumulate(kind, X, columns, p, out):
         sums[:] = 0.0
         for k in range(X.shape[1]):
             x, column = X[i, k], columns[k]
+            # a loop a metric: with the metric as a constant each becomes vector code
             if kind == CITYBLOCK:
                 for j in range(TILE):
-                    sums[j] += abs(x - column[j])
+                    sums[j] = _with_term(CITYBLOCK, sums[j], x, column[j], p)
             elif kind == SQUARES:
                 for j in range(TILE):
-                    sums[j] += (x - column[j]) * (x - column[j])
+                    sums[j] = _with_term(SQUARES, sums[j], x, column[j], p)
             elif kind == LARGEST:
                 for j in range(TILE):
-                    difference = abs(x - column[j])
-                    sums[j] = difference if difference > sums[j] else sums[j]
+                    sums[j] = _with_term(LARGEST, sums[j], x, column[j], p)
             elif kind == POWERS:
                 for j in range(TILE):
-                    sums[j] += abs(x - column[j]) ** p
+                    sums[j] = _with_term(POWERS, sums[j], x, column[j], p)
             elif kind == DOT:
                 for j in range(TILE):
-                    sums[j] += x * column[j]
+                    sums[j] = _with_term(DOT, sums[j], x, column[j], p)
             elif kind == CHI2:
                 for j in range(TILE):
-                    both = x + column[j]
-                    sums[j] += (x - column[j]) * (x - column[j]) / (both if both > 0 else 1.0)
+                    sums[j] = _with_term(CHI2, sums[j], x, column[j], p)
             else:
                 for j in range(TILE):
-                    sums[j] += x if x < column[j] else column[j]
+                    sums[j] = _with_term(SMALLER, sums[j], x, column[j], p)
         for j in range(out.shape[1]):
             out[i, j] = sums[j]
+
+
+@njit(nogil=True, cache=True, error_model="numpy")
+def sums_of_pairs(kind, X, Y, p, starts, rows, out):
+    """out[c] = the metric's sum for rows i of X and rows[c] of Y, for all c in starts[i]..starts[i + 1]."""
+    for i in range(X.shape[0]):
+        for c in range(starts[i], starts[i + 1]):
+            total = 0.0
+            for k in range(X.shape[1]):
+                total = _with_term(kind, total, X[i, k], Y[rows[c], k], p)
+            out[c] = total

@@ -5,11 +5,14 @@ from joblib import Parallel, delayed
 from sklearn.base import BaseEstimator, ClassifierMixin
 from sklearn.utils.multiclass import check_classification_targets
 from sklearn.utils.validation import check_is_fitted, validate_data
+from threadpoolctl import threadpool_limits
 
-from classifiers.distances import check_metric, pairwise_distances
+from classifiers.distances import check_metric
+from classifiers.nearest import NearestRows
 
-# Distances of one block of queries: 32 MB of float64 a thread, however many training rows there are.
-BLOCK_DISTANCES = 1 << 22
+# Distances of one block of queries: 4 MB of float32 a thread (twice that in float64), however many training
+# rows there are.
+BLOCK_DISTANCES = 1 << 20
 
 TIES = ("first", "nearest")
 
@@ -77,9 +80,12 @@ class KNNClassifier(ClassifierMixin, BaseEstimator):
         rows = max(1, BLOCK_DISTANCES // len(self.X_))
         # at least a few blocks a thread, so that both cores have work on small sets too
         rows = max(1, min(rows, -(-len(X) // 8)))
-        blocks = Parallel(n_jobs=self.n_jobs or -1, prefer="threads")(
-            delayed(self._nearest)(X[start : start + rows], k) for start in range(0, len(X), rows)
-        )
+        finder = NearestRows(self.X_, self.metric, self.p)
+        # BLAS is held to one thread: the blocks are what is spread over the cores
+        with threadpool_limits(limits=1, user_api="blas"):
+            blocks = Parallel(n_jobs=self.n_jobs or -1, prefer="threads")(
+                delayed(finder.search)(X[start : start + rows], k) for start in range(0, len(X), rows)
+            )
         return np.concatenate([block[0] for block in blocks]), np.concatenate([block[1] for block in blocks])
 
     def predict(self, X) -> np.ndarray:
@@ -108,15 +114,6 @@ class KNNClassifier(ClassifierMixin, BaseEstimator):
         labels = self.y_[neighbours]
         leads = np.take_along_axis(shares, labels, axis=1) == shares.max(axis=1, keepdims=True)
         return labels[np.arange(len(labels)), leads.argmax(axis=1)]
-
-    def _nearest(self, X: np.ndarray, k: int) -> tuple[np.ndarray, np.ndarray]:
-        distances = pairwise_distances(X, self.X_, self.metric, p=self.p)
-        limits = np.partition(distances, k - 1, axis=1)[:, k - 1]
-        nearest = np.empty((len(X), k), np.int64)
-        for i, limit in enumerate(limits):
-            within = np.flatnonzero(distances[i] <= limit)
-            nearest[i] = within[np.argsort(distances[i, within], kind="stable")[:k]]
-        return np.take_along_axis(distances, nearest, axis=1), nearest
 
 
 def _check_k(k, n_train: int) -> None:

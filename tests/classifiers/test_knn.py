@@ -10,6 +10,7 @@ from sklearn.model_selection import GridSearchCV
 from sklearn.utils.estimator_checks import parametrize_with_checks
 
 from classifiers import METRICS, KNNClassifier, knn, pairwise_distances
+from classifiers.nearest import NearestRows
 
 LABELS = ("b", "a", "d", "c")
 
@@ -170,9 +171,10 @@ def test_the_size_of_a_block_changes_nothing(monkeypatch, block):
     queries = np.random.default_rng(6).integers(0, 4, (37, 3)).astype(float)
     model = KNNClassifier(4).fit(X, y)
     expected = model.kneighbors(queries)
-    sizes = []
-    nearest = model._nearest
-    monkeypatch.setattr(model, "_nearest", lambda rows, k: sizes.append(len(rows)) or nearest(rows, k))
+    sizes, search = [], NearestRows.search
+    monkeypatch.setattr(
+        NearestRows, "search", lambda self, rows, k: sizes.append(len(rows)) or search(self, rows, k)
+    )
     monkeypatch.setattr(knn, "BLOCK_DISTANCES", block)
     found = model.kneighbors(queries)
     assert max(sizes) == max(1, min(block // 60, 5)) and sum(sizes) == 37
