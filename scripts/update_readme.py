@@ -1,4 +1,4 @@
-"""Write README's tables anew from results/*.csv; --check only says whether they are up to date."""
+"""Write the tables of README.md and docs/speed.md anew from results/*.csv; --check: are they up to date?"""
 
 import sys
 from collections.abc import Sequence
@@ -26,15 +26,15 @@ def _main(argv: Sequence[str] | None) -> None:
     parser = CommandParser(__doc__)
     parser.add_argument("--check", action="store_true", help="change nothing; fail where a table is old")
     args = parser.parse_args(argv)
-    page = PROJECT / "README.md"
-    before = page.read_text("utf-8")
-    after = filled(before, PROJECT / "results")
-    if args.check and after != before:
-        raise ValueError(f"{page}: a table differs from results/: run python scripts/update_readme.py")
-    if after != before:
-        with atomic_path(page) as temporary:
-            temporary.write_text(after, "utf-8")
-    print(f"{'up to date' if after == before else 'wrote'}: {page}")
+    for page in (PROJECT / "README.md", PROJECT / "docs" / "speed.md"):
+        before = page.read_text("utf-8")
+        after = filled(before, PROJECT / "results")
+        if args.check and after != before:
+            raise ValueError(f"{page}: a table differs from results/: run python scripts/update_readme.py")
+        if after != before:
+            with atomic_path(page) as temporary:
+                temporary.write_text(after, "utf-8")
+        print(f"{'up to date' if after == before else 'wrote'}: {page}")
 
 
 if __name__ == "__main__":
