@@ -19,7 +19,7 @@ import numpy as np
 from joblib import cpu_count
 from PIL import Image
 
-from experiments.benchmark_table import benchmark_images, benchmark_parser, side_by_side
+from experiments.benchmark_table import benchmark_images, benchmark_parser, shipped_vocabulary, side_by_side
 from experiments.data import PROJECT
 from features import BagOfWords, _vnni, dense_sift
 from features.assignment import NearestWord
@@ -76,13 +76,9 @@ def _images(args) -> None:
 
 def _encode(folder: Path, count: int) -> float:
     paths = sorted(folder.iterdir())[:count]
-    bag = BagOfWords(PROJECT / "vocab" / _shipped(), step=3).fit([])
+    bag = BagOfWords(shipped_vocabulary(), step=3).fit([])
     bag.transform(paths)
     return peak_memory_bytes() / 1e6
-
-
-def _shipped() -> str:
-    return next((PROJECT / "vocab").glob("*.npz")).name
 
 
 def _words(args) -> None:

@@ -102,6 +102,11 @@ def benchmark_images(count: int) -> tuple[str, list]:
     return dataset.name, [paths[i * len(paths) // count] for i in range(min(count, len(paths)))]
 
 
+def shipped_vocabulary() -> Path:
+    """The file of the vocabulary that comes with the project: 400 words of the 15 scenes."""
+    return next((PROJECT / "vocab").glob("*.npz"))
+
+
 def write_benchmark(
     *,
     claim: str,

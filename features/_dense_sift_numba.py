@@ -15,9 +15,12 @@ unsigned where it counts, since numba's test for negative indices keeps loops fr
 import numpy as np
 from numba import njit
 
-EPSILON = np.float32(1.1920929e-07)  # 2^-23, VLFeat's guard in angles and norms
-TINY = np.float32(1e-8)  # squared lengths below this count as zero
-CLAMP = np.float32(0.2)
+from features import _frames
+from features._frames import copy_pixel, frame_energy, pair_energies, write_frame
+
+EPSILON = np.float32(_frames.EPSILON)  # VLFeat's guard, of angles too
+TINY = np.float32(_frames.TINY)
+CLAMP = np.float32(_frames.CLAMP)
 
 ZERO, HALF, ONE = np.float32(0), np.float32(0.5), np.float32(1)
 
@@ -65,17 +68,12 @@ def _pool_rows(planes, ring, centre, taps, last_row, pooled, reach_x, width8):
     Rows beyond the image repeat its first or last row; `pooled` gets `reach_x` more pixels on each
     side, copies of its first and last one.
     """
-    reach = taps.shape[0] // 2
     start = reach_x * 8
+    places = np.empty(taps.shape[0], np.uint64)
     for o in range(taps.shape[0]):
-        base = np.uint64((min(max(centre + o - reach, 0), last_row) % ring) * width8)
-        tap, to = taps[o], np.uint64(start)
-        if o == 0:
-            for i in range(np.uint64(width8)):
-                pooled[to + i] = tap * planes[base + i]
-        else:
-            for i in range(np.uint64(width8)):
-                pooled[to + i] += tap * planes[base + i]
+        row = min(max(centre + o - taps.shape[0] // 2, 0), last_row)
+        places[o] = (row % ring) * width8
+    _weighted_sum(planes, places, taps, width8, pooled, np.uint64(start))
     for i in range(start):
         pooled[i] = pooled[start + i % 8]
         pooled[start + width8 + i] = pooled[start + width8 - 8 + i % 8]
@@ -178,18 +176,34 @@ def _triangle_by_running_sums(source, start, count, lanes, size, out, buffer):
 @njit(nogil=True, cache=True, error_model="numpy")
 def _pool_columns(padded, taps, width8, out):
     """out[i] = weighted sum over neighbouring pixels of a padded row."""
+    places = np.empty(taps.shape[0], np.uint64)
     for o in range(taps.shape[0]):
-        tap, base = taps[o], np.uint64(o * 8)
-        if o == 0:
-            for i in range(np.uint64(width8)):
-                out[i] = tap * padded[base + i]
-        else:
-            for i in range(np.uint64(width8)):
-                out[i] += tap * padded[base + i]
+        places[o] = o * 8
+    _weighted_sum(padded, places, taps, width8, out, np.uint64(0))
 
 
 @njit(nogil=True, cache=True, error_model="numpy")
-def _store_by_phase(pooled, width, bin_x, per_phase, bins, start, energy, energy_start, squares):
+def _weighted_sum(values, places, taps, count, out, to):
+    """out[to + i] = sum of taps[o] * values[places[o] + i], added in the order of taps, five at a time."""
+    done = 1
+    if taps.shape[0] >= 5:
+        done = 5
+        a, b, c, d, e = places[0], places[1], places[2], places[3], places[4]
+        ta, tb, tc, td, te = taps[0], taps[1], taps[2], taps[3], taps[4]
+        for i in range(np.uint64(count)):
+            three = (ta * values[a + i] + tb * values[b + i]) + tc * values[c + i]
+            out[to + i] = (three + td * values[d + i]) + te * values[e + i]
+    else:
+        for i in range(np.uint64(count)):
+            out[to + i] = taps[0] * values[places[0] + i]
+    for o in range(done, taps.shape[0]):
+        tap, place = taps[o], places[o]
+        for i in range(np.uint64(count)):
+            out[to + i] += tap * values[place + i]
+
+
+@njit(nogil=True, cache=True, error_model="numpy")
+def _store_by_phase(pooled, width, bin_x, per_phase, bins, start, energy, energy_start):
     """Copy a pooled row into phase order, (x % bin_x) first: a frame's four bins then lie side by side.
 
     Also keeps each pixel's squared length over the eight orientations: a frame's squared norm is a
@@ -198,57 +212,26 @@ def _store_by_phase(pooled, width, bin_x, per_phase, bins, start, energy, energy
     for phase in range(bin_x):
         to = np.uint64(start + phase * per_phase * 8)
         for x in range(phase, width, bin_x):
-            source = np.uint64(x * 8)
-            for t in range(np.uint64(8)):
-                value = pooled[source + t]
-                bins[to + t] = value
-                squares[t] = value * value
-            energy[energy_start + x] = _sum_of_eight(squares, np.uint64(0))
+            copy_pixel(pooled, np.uint64(x * 8), bins, to)
             to += np.uint64(8)
+    for x in range(0, width - 1, 2):
+        pair_energies(pooled, np.uint64(x * 8), energy, np.uint64(energy_start + x))
+    if width % 2:
+        energy[energy_start + width - 1] = _sum_of_squares(pooled, np.uint64((width - 1) * 8))
 
 
 @njit(nogil=True, cache=True, error_model="numpy")
-def _sum_of_lanes(values, start):
-    """The sum of 32 values, halves added to each other; overwrites the first 16."""
-    for i in range(np.uint64(16)):
-        values[start + i] += values[start + i + np.uint64(16)]
-    for i in range(np.uint64(8)):
-        values[start + i] += values[start + i + np.uint64(8)]
-    return _sum_of_eight(values, start)
-
-
-@njit(nogil=True, cache=True, error_model="numpy")
-def _sum_of_eight(values, start):
+def _sum_of_squares(values, start):
+    """What `pair_energies` makes of one pixel, in the same order of sums."""
     one, two, three, four = np.uint64(1), np.uint64(2), np.uint64(3), np.uint64(4)
-    even = (values[start] + values[start + four]) + (values[start + two] + values[start + two + four])
-    odd = (values[start + one] + values[start + one + four]) + (
-        values[start + three] + values[start + three + four]
-    )
+    even = _two_squares(values, start, four) + _two_squares(values, start + two, four)
+    odd = _two_squares(values, start + one, four) + _two_squares(values, start + three, four)
     return even + odd
 
 
 @njit(nogil=True, cache=True, error_model="numpy")
-def _write_frame(bins, start0, start1, start2, start3, scales, inverse_norm, scratch, out, to):
-    """One descriptor: scale, clamp, renormalise, times 512, at most 255; integer output truncates."""
-    sums = np.uint64(128)
-    for i in range(np.uint64(32)):
-        z0 = bins[start0 + i] * (scales[i] * inverse_norm)
-        z1 = bins[start1 + i] * (scales[i + np.uint64(32)] * inverse_norm)
-        z2 = bins[start2 + i] * (scales[i + np.uint64(64)] * inverse_norm)
-        z3 = bins[start3 + i] * (scales[i + np.uint64(96)] * inverse_norm)
-        z0 = z0 if z0 < CLAMP else CLAMP
-        z1 = z1 if z1 < CLAMP else CLAMP
-        z2 = z2 if z2 < CLAMP else CLAMP
-        z3 = z3 if z3 < CLAMP else CLAMP
-        scratch[i], scratch[i + np.uint64(32)] = z0, z1
-        scratch[i + np.uint64(64)], scratch[i + np.uint64(96)] = z2, z3
-        scratch[sums + i] = (z0 * z0 + z1 * z1) + (z2 * z2 + z3 * z3)
-    total = _sum_of_lanes(scratch, sums)
-    length = np.sqrt(total) if total >= TINY else ZERO
-    scale = np.float32(512) / (length + EPSILON)
-    for i in range(np.uint64(128)):
-        value = scratch[i] * scale
-        out[to + i] = out.dtype.type(value if value < np.float32(255) else np.float32(255))
+def _two_squares(values, place, distance):
+    return values[place] * values[place] + values[place + distance] * values[place + distance]
 
 
 @njit(nogil=True, cache=True, error_model="numpy")
@@ -269,7 +252,7 @@ def flat_window_rows(image, first, last, n_x, step_y, step_x, taps_y, taps_x, we
     padded = np.empty(width8 + 16 * bin_x, np.float32)
     pooled = np.empty(width8, np.float32)
     modulus, orientation = np.empty(width, np.float32), np.empty(width, np.float32)
-    scratch, inverse_norms = np.empty(160, np.float32), np.empty(n_x, np.float32)
+    inverse_norms = np.empty(n_x, np.float32)
     scales = np.repeat(weights.ravel(), 8)
     next_plane = max(first * step_y - bin_y + 1, 0)
     next_bin = first * step_y
@@ -289,9 +272,7 @@ def flat_window_rows(image, first, last, n_x, step_y, step_x, taps_y, taps_x, we
                 _pool_rows(planes, plane_ring, y, taps_y, height - 1, padded, bin_x - 1, width8)
                 _pool_columns(padded, taps_x, width8, pooled)
             slot = y % bin_ring
-            _store_by_phase(
-                pooled, width, bin_x, per_phase, bins, slot * bin_size, energy, slot * width, scratch
-            )
+            _store_by_phase(pooled, width, bin_x, per_phase, bins, slot * bin_size, energy, slot * width)
         next_bin = top + 3 * bin_y + 1
         _flat_norms(energy, top, bin_y, bin_ring, width, weights, step_x, bin_x, inverse_norms)
         slot0 = np.uint64((top % bin_ring) * bin_size)
@@ -301,17 +282,8 @@ def flat_window_rows(image, first, last, n_x, step_y, step_x, taps_y, taps_x, we
         for j in range(n_x):
             x = j * step_x
             at = np.uint64(((x % bin_x) * per_phase + x // bin_x) * 8)
-            _write_frame(
-                bins,
-                slot0 + at,
-                slot1 + at,
-                slot2 + at,
-                slot3 + at,
-                scales,
-                inverse_norms[j],
-                scratch,
-                out,
-                to,
+            write_frame(
+                bins, slot0 + at, slot1 + at, slot2 + at, slot3 + at, scales, inverse_norms[j], out, to
             )
             to += np.uint64(128)
 
@@ -359,7 +331,7 @@ def gaussian_window_rows(image, first, last, n_x, step_y, step_x, taps_y, taps_x
     bins = np.empty(4 * n_x * 32, np.float32)
     pooled = np.empty(width8, np.float32)
     modulus, orientation = np.empty(width, np.float32), np.empty(width, np.float32)
-    scratch, scales = np.empty(160, np.float32), np.ones(128, np.float32)
+    scales = np.ones(128, np.float32)
     next_plane = max(first * step_y - bin_y + 1, 0)
     to = np.uint64(0)
     for i in range(first, last):
@@ -375,18 +347,10 @@ def gaussian_window_rows(image, first, last, n_x, step_y, step_x, taps_y, taps_x
         row = np.uint64(n_x * 32)
         for j in range(n_x):
             at = np.uint64(j * 32)
-            inverse_norm = _inverse_norm(bins, at, row, scratch)
-            _write_frame(
-                bins,
-                at,
-                at + row,
-                at + row + row,
-                at + row + row + row,
-                scales,
-                inverse_norm,
-                scratch,
-                out,
-                to,
+            squared = frame_energy(bins, at, at + row, at + row + row, at + row + row + row)
+            inverse_norm = ONE / ((np.sqrt(squared) if squared >= TINY else ZERO) + EPSILON)
+            write_frame(
+                bins, at, at + row, at + row + row, at + row + row + row, scales, inverse_norm, out, to
             )
             to += np.uint64(128)
 
@@ -399,17 +363,5 @@ def _pool_frame_bins(padded, taps_x, n_x, step_x, bin_x, bins, start, pooled):
         _pool_columns(padded[bx * bin_x * 8 :], taps_x[bx], span8, pooled)
         to = np.uint64(start + bx * 8)
         for j in range(np.uint64(n_x)):
-            source = j * np.uint64(step_x * 8)
-            for t in range(np.uint64(8)):
-                bins[to + t] = pooled[source + t]
+            copy_pixel(pooled, j * np.uint64(step_x * 8), bins, to)
             to += np.uint64(32)
-
-
-@njit(nogil=True, cache=True, error_model="numpy")
-def _inverse_norm(bins, at, row, scratch):
-    for i in range(np.uint64(32)):
-        b0, b1 = bins[at + i], bins[at + row + i]
-        b2, b3 = bins[at + row + row + i], bins[at + row + row + row + i]
-        scratch[i] = (b0 * b0 + b1 * b1) + (b2 * b2 + b3 * b3)
-    squared = _sum_of_lanes(scratch, np.uint64(0))
-    return ONE / ((np.sqrt(squared) if squared >= TINY else ZERO) + EPSILON)

@@ -32,6 +32,12 @@ def available() -> bool:
     return bool(llvm.get_host_cpu_features().get("avx512vnni"))
 
 
+@functools.cache
+def has_wide_registers() -> bool:
+    """Whether code is compiled for a processor with 512-bit registers."""
+    return not config.CPU_NAME and bool(llvm.get_host_cpu_features().get("avx512f"))
+
+
 def tiled(words: np.ndarray) -> np.ndarray:
     """Words int8 (K, d), K a multiple of `TILE_WORDS` and d of 4, in the order `dot_scores` reads them.
 

@@ -13,13 +13,13 @@ used; ties go to the smaller index. With mu the mean of the words, x' = x - mu a
   q in -127..127; then ``x.q`` is whole, and the rest is at most ``2 |x'| |f|``.
 """
 
-from dataclasses import dataclass
+import threading
 
 import numpy as np
 from numba import njit
 
-from features import _vnni
-from features._lanes import LANES, lane_minima
+from features import _products, _vnni
+from features._lanes import LANES, least_of, places_within
 
 # Leading directions kept by the projected bound. 30 of 128 hold about 92 % of the variance of 400 SIFT
 # words; fewer leave too many words to evaluate, more make the product dearer.
@@ -35,8 +35,13 @@ NEAR_TIE = 1e-11
 # Columns of 8-bit bounds come in whole tiles and whole rows of lanes.
 TILE = int(np.lcm(_vnni.TILE_WORDS, LANES))
 
+# Rows beyond a block that the bounds may write, to fill their tiles.
+SPARE_ROWS = max(_vnni.DESCRIPTORS, _products.ROWS)
+_ROWS = _products.ROWS
+
 UNIT = 2.0**-24  # half a unit in the last place of float32
-SMALLEST = 1e-35  # products below about this lose digits in float32
+SMALLEST = 1e-35  # products below about this lose digits in float32,
+LARGEST = 1e37  # and sums above about this overflow
 
 
 def assign(descriptors: np.ndarray, words: np.ndarray) -> np.ndarray:
@@ -80,10 +85,11 @@ class NearestWord:
         self.words = np.ascontiguousarray(words, np.float32)
         if not np.isfinite(self.words).all():
             raise ValueError("the words hold NaN or infinite values: build the vocabulary anew")
-        self._squared = squared_lengths(self.words)
-        self._projected = _ProjectedBound(self.words)
+        squared = squared_lengths(self.words)
+        self._kept = threading.local()
+        self._projected = _ProjectedBound(self.words, squared)
         eight_bit = _vnni.available() and self.words.shape[1] % 4 == 0
-        self._eight_bit = _EightBitBound(self.words) if eight_bit else None
+        self._eight_bit = _EightBitBound(self.words, squared) if eight_bit else None
 
     def assign(self, descriptors: np.ndarray) -> np.ndarray:
         """See the function `assign`."""
@@ -99,54 +105,48 @@ class NearestWord:
                 raise ValueError("the descriptors hold NaN or infinite values: leave those rows out")
         bound = self._eight_bit if descriptors.dtype == np.uint8 and self._eight_bit else self._projected
         nearest = np.empty(len(descriptors), np.int32)
-        rows = max(16, BLOCK_BOUNDS // bound.width)
-        for start in range(0, len(descriptors), rows):
-            block = np.ascontiguousarray(descriptors[start : start + rows])
-            bounds, limits = bound(block)
-            _decide(
-                block, bounds, limits.constant, limits.slack, limits.scale, self.words, self._squared,
-                nearest[start : start + rows],
-            )  # fmt: skip
+        bound.search(np.ascontiguousarray(descriptors), nearest, self._scratch_of(bound))
         return nearest
 
-
-@dataclass(frozen=True)
-class _Limits:
-    """How bounds relate to scores: bound <= (score + constant) * scale + slack, for each row."""
-
-    constant: np.ndarray
-    slack: np.ndarray
-    scale: float
+    def _scratch_of(self, bound) -> tuple[np.ndarray, ...]:
+        """Arrays for a block, kept for each thread: memory that was touched before costs nothing."""
+        kept = self._kept.__dict__
+        if bound not in kept.setdefault("scratch", {}):
+            rows = max(16, BLOCK_BOUNDS // bound.width) + SPARE_ROWS
+            kept["scratch"][bound] = tuple(np.zeros((rows, width), dtype) for width, dtype in bound.scratch)
+        return kept["scratch"][bound]
 
 
 class _ProjectedBound:
-    """Bounds float32 (n, K padded) from the words' leading directions."""
+    """Bounds float32 from the words' leading directions."""
 
-    def __init__(self, words: np.ndarray):
+    def __init__(self, words: np.ndarray, squared: np.ndarray):
+        self._words, self._squared, self._margin = words, squared, _margin_of(words)
         # rounded to float32 first: descriptors and words must be centred by the very same numbers
-        self._mean = words.mean(axis=0, dtype=np.float64).astype(np.float32).astype(np.float64)
-        centred = words - self._mean
-        self._directions = _leading_directions(centred)
-        self._table, self._longest = _bound_table(centred, self._directions)
-        self.width = self._table.shape[1]
+        self._mean = words.mean(axis=0, dtype=np.float64).astype(np.float32)
+        centred = words - self._mean.astype(np.float64)
+        directions = _leading_directions(centred)
+        table, self._longest = _bound_table(centred, directions)
+        self._directions, self._table = _products.packed(directions), _products.packed(table)
+        self._kept, self.width = directions.shape[1], _products.whole_tiles(len(words))
+        # bounds, centred descriptors, and their coordinates with what the directions leave and 1
+        self.scratch = [(width, np.float32) for width in (self.width, words.shape[1], len(table))]
 
-    def __call__(self, block: np.ndarray) -> tuple[np.ndarray, _Limits]:
-        kept = self._directions.shape[1]
-        centred = np.subtract(block, self._mean.astype(np.float32), dtype=np.float32)
-        factors = np.empty((len(block), kept + 2), np.float32)
-        np.matmul(centred, self._directions, out=factors[:, :kept])
-        slack = _complete_factors(centred, factors, self._longest)
-        constant, _ = _mean_products(block, self._mean)
-        return factors @ self._table, _Limits(constant - self._mean @ self._mean, slack, 1.0)
+    def search(self, descriptors: np.ndarray, nearest: np.ndarray, scratch) -> None:
+        """Write the nearest word of each descriptor."""
+        _search_by_projection(
+            descriptors, self._mean, self._directions, self._kept, self._table, self._longest, self._margin,
+            *scratch, self._words, self._squared, nearest,
+        )  # fmt: skip
 
 
 class _EightBitBound:
-    """Bounds int32 (n, K padded) from words rounded to 8 bits."""
+    """Bounds int32 from words rounded to 8 bits."""
 
-    def __init__(self, words: np.ndarray):
+    def __init__(self, words: np.ndarray, squared: np.ndarray):
+        self._words, self._squared, self._margin = words, squared, _margin_of(words)
         self._mean = words.astype(np.float64).mean(axis=0)
         centred = words - self._mean
-        squared = (words.astype(np.float64) ** 2).sum(axis=1)
         # at least so large that the bias of words that hardly differ fits 32 bits
         self._sigma = max(float(np.abs(centred).max()) / 127, float(squared.max()) * 2.0**-29, 1e-6)
         rounded = np.rint(centred / self._sigma)
@@ -159,13 +159,22 @@ class _EightBitBound:
         self._table = _vnni.tiled(table)
         self._bias = np.full(self.width, 1 << 30, np.int32)  # padding words are never near
         self._bias[:count] = np.rint((squared - 2 * rest @ self._mean) / (2 * self._sigma))
+        self.scratch = [(self.width, np.int32)]
 
-    def __call__(self, block: np.ndarray) -> tuple[np.ndarray, _Limits]:
-        bounds = np.empty((len(block) + _vnni.DESCRIPTORS, self.width), np.int32)
-        _vnni.dot_scores(block, self._table, self._bias, bounds)
-        constant, length = _mean_products(block, self._mean)
-        # 2 |x'| |f|, over 2 sigma; one for the rounding of the bias, one for that of the limit
-        return bounds, _Limits(constant, length * (self._rest / self._sigma) + 2, 1 / (2 * self._sigma))
+    def search(self, descriptors: np.ndarray, nearest: np.ndarray, scratch) -> None:
+        """Write the nearest word of each descriptor."""
+        _search_by_eight_bits(
+            descriptors, self._mean, self._table, self._bias, self._rest / self._sigma,
+            1 / (2 * self._sigma), self._margin, *scratch, self._words, self._squared, nearest,
+        )  # fmt: skip
+
+
+def _margin_of(words: np.ndarray) -> tuple[float, float, float]:
+    """What `_margins` needs to know of the words."""
+    words = words.astype(np.float64)
+    longest = float(np.sqrt((words**2).sum(axis=1).max()))
+    mean = float(np.sqrt((words.mean(axis=0) ** 2).sum()))
+    return 2 * (words.shape[1] + 8) * UNIT, longest, mean + longest
 
 
 def _leading_directions(centred: np.ndarray) -> np.ndarray:
@@ -180,7 +189,9 @@ def _bound_table(centred: np.ndarray, directions: np.ndarray) -> tuple[np.ndarra
     squared = (centred**2).sum(axis=1)
     rest = np.sqrt(np.maximum(squared - (coordinates**2).sum(axis=1), 0) + 4 * UNIT * squared)
     count, kept = coordinates.shape
-    table = np.zeros((kept + 2, -(-count // LANES) * LANES), np.float32)
+    # a row for each column that a projection fills, those of the last tile among them
+    rows = max(kept + 2, _products.whole_tiles(kept))
+    table = np.zeros((rows, _products.whole_tiles(count)), np.float32)
     table[:kept, :count] = -2 * coordinates.T
     table[kept, :count] = -2 * rest
     table[kept + 1] = np.float32(np.finfo(np.float32).max / 4)  # padding words are never near
@@ -188,10 +199,63 @@ def _bound_table(centred: np.ndarray, directions: np.ndarray) -> tuple[np.ndarra
     return table, float(np.sqrt(squared.max()))
 
 
+@njit(nogil=True, cache=True, error_model="numpy")
+def _search_by_projection(descriptors, mean, directions, kept, table, longest, margin, bounds, centred,
+                          factors, words, squared, nearest):  # fmt: skip
+    """Blocks of descriptors, one after the other; `bounds`, `centred` and `factors` are scratch."""
+    exact_mean = mean.astype(np.float64)
+    centre = quick_dot(mean, exact_mean)
+    rows = bounds.shape[0] - SPARE_ROWS
+    for start in range(0, descriptors.shape[0], rows):
+        block = descriptors[start : start + rows]
+        for i in range(block.shape[0]):
+            for k in range(block.shape[1]):
+                centred[i, k] = np.float32(block[i, k]) - mean[k]
+        whole = -(-block.shape[0] // _ROWS) * _ROWS
+        _products.product(centred[:whole], directions, factors)
+        slack = _complete_factors(centred[: block.shape[0]], factors, kept, longest)
+        _products.product(factors[:whole], table, bounds)
+        constant, length = _mean_products(block, exact_mean)
+        margins = _margins(length, margin)
+        _decide(block, bounds, constant - centre, slack, margins, 1.0, False, words, squared,
+                nearest[start : start + rows])  # fmt: skip
+
+
+@njit(nogil=True, cache=True, error_model="numpy")
+def _search_by_eight_bits(
+    descriptors, mean, table, bias, rest, scale, margin, bounds, words, squared, nearest
+):
+    """Blocks of descriptors, one after the other; `bounds` is scratch."""
+    rows = bounds.shape[0] - SPARE_ROWS
+    for start in range(0, descriptors.shape[0], rows):
+        block = descriptors[start : start + rows]
+        _vnni.dot_scores(block, table, bias, bounds)
+        constant, length = _mean_products(block, mean)
+        # 2 |x'| |f|, over 2 sigma; one for the rounding of the bias, one for that of the limit
+        slack = length * rest + 2
+        margins = _margins(length, margin)
+        _decide(block, bounds, constant, slack, margins, scale, True, words, squared,
+                nearest[start : start + rows])  # fmt: skip
+
+
+@njit(nogil=True, cache=True, error_model="numpy")
+def _margins(length, margin):
+    """More than ``|w|^2 - 2 x.w`` in float32 can be off, in any order of sums, from lengths |x - mean|.
+
+    Infinite where float32 could overflow: everything is then decided in float64.
+    """
+    terms, longest, beyond = margin
+    margins = np.empty(length.shape[0])
+    for i in range(length.shape[0]):
+        size = longest * (length[i] + beyond)
+        margins[i] = terms * size + SMALLEST if size < LARGEST else np.inf
+    return margins
+
+
 @njit(nogil=True, cache=True, fastmath={"reassoc", "contract"}, error_model="numpy")
-def _complete_factors(centred, factors, longest):
-    """Fill the last two columns (what the directions leave, 1); returns the slack of each row's bounds."""
-    n, kept, d = factors.shape[0], factors.shape[1] - 2, centred.shape[1]
+def _complete_factors(centred, factors, kept, longest):
+    """Fill the two columns after the projection (what it leaves, 1); returns the slack of each bound."""
+    n, d = centred.shape
     slack = np.empty(n)
     unit = np.float32(UNIT)
     for i in range(n):
@@ -260,9 +324,20 @@ def quick_dot(x, w):
     return total
 
 
+@njit(nogil=True, cache=True, fastmath={"reassoc", "contract"}, error_model="numpy")
+def _rough_score(x, w, squared):
+    """|w|^2 - 2 x.w in float32, in whatever order is fast."""
+    total = np.float32(0)
+    for k in range(x.shape[0]):
+        total += x[k] * w[k]
+    return np.float64(squared) - 2 * np.float64(total)
+
+
 @njit(nogil=True, cache=True, error_model="numpy")
-def _is_nearer(x, words, squared, word, score, best, best_score):
+def _is_nearer(x, words, squared, word, best):
     """Whether `word` beats `best`: by quick scores where these are clear, else by the fixed order."""
+    score = squared[word] - 2 * quick_dot(x, words[word])
+    best_score = squared[best] - 2 * quick_dot(x, words[best])
     # |x|^2 + |w|^2 bounds the sum of the terms' absolute values
     if abs(score - best_score) > NEAR_TIE * (quick_dot(x, x) + squared[word] + squared[best]):
         return score < best_score
@@ -272,37 +347,39 @@ def _is_nearer(x, words, squared, word, score, best, best_score):
 
 
 @njit(nogil=True, cache=True, error_model="numpy")
-def _decide(block, bounds, constant, slack, scale, words, squared, nearest):
-    """The nearest word of each row: evaluate in float64 every word whose bound allows it."""
-    padded, count = bounds.shape[1], words.shape[0]
-    lanes = np.empty(LANES, bounds.dtype)
+def _decide(block, bounds, constant, slack, margin, scale, holds_above, words, squared, nearest):
+    """The nearest word of each row: evaluate every word whose bound allows it.
+
+    In float32 first; what that leaves open goes to float64.
+    """
+    count = words.shape[0]
+    places, x = np.empty(bounds.shape[1], np.int32), np.empty(block.shape[1], np.float32)
     for i in range(block.shape[0]):
-        row, x = bounds[i], block[i]
-        lane_minima(row, lanes)
-        best = _first_guess(row, lanes, count)
-        score = squared[best] - 2 * quick_dot(x, words[best])
-        limit = (score + constant[i]) * scale + slack[i]
-        for lane in range(LANES):
-            if lanes[lane] > limit:
+        row = bounds[i]
+        least = least_of(row)
+        if holds_above:
+            # the nearest word's own bound is no further from the least one than both can be off
+            found = places_within(row, least + 2 * slack[i], places)
+            if found == 1:
+                nearest[i] = places[0]
                 continue
-            for k in range(lane, padded, LANES):
-                if row[k] > limit or k == best or k >= count:
-                    continue
-                other = squared[k] - 2 * quick_dot(x, words[k])
-                if _is_nearer(x, words, squared, k, other, best, score):
-                    best, score = k, other
-                    limit = (score + constant[i]) * scale + slack[i]
+        for k in range(block.shape[1]):
+            x[k] = block[i, k]
+        if not holds_above:
+            places_within(row, np.float64(least), places)
+        best = places[0]
+        score = _rough_score(x, words[best], squared[best])
+        limit = (score + margin[i] + constant[i]) * scale + slack[i]
+        if not holds_above:
+            found = places_within(row, limit, places)
+        for place in range(found):
+            k = places[place]
+            if row[k] > limit or k == best or k >= count:
+                continue
+            other = _rough_score(x, words[k], squared[k])
+            if other > score + 2 * margin[i]:
+                continue
+            if other < score - 2 * margin[i] or _is_nearer(x, words, squared, k, best):
+                best, score = k, other
+                limit = (score + margin[i] + constant[i]) * scale + slack[i]
         nearest[i] = best
-
-
-@njit(nogil=True, cache=True, error_model="numpy")
-def _first_guess(row, lanes, count):
-    """The word with the least bound."""
-    lane = 0
-    for other in range(1, LANES):
-        if lanes[other] < lanes[lane]:
-            lane = other
-    for k in range(lane, count, LANES):
-        if row[k] == lanes[lane]:
-            return k
-    return 0
