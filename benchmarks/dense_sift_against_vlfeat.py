@@ -45,7 +45,7 @@ def main() -> int:
 
 
 def _each(describe, greys) -> None:
-    """One image's descriptors after the other, as a stream: kept, their page faults would be what is timed."""
+    """Descriptors as a stream: kept, the page faults of their memory would be what is timed."""
     for grey in greys:
         describe(grey)
 

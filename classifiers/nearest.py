@@ -51,6 +51,11 @@ class NearestRows:
             self._lengths = lengths(self._compared) if metric == "cosine" else np.empty(0)
             self._estimate = _ESTIMATES[metric](self._compared)
 
+    @property
+    def uses_blas(self) -> bool:
+        """Whether estimates are matrix products."""
+        return self._metric in ("euclidean", "hellinger", "cosine")
+
     def search(self, queries: np.ndarray, k: int) -> tuple[np.ndarray, np.ndarray]:
         """Distances float64 (n, k) and rows int64 (n, k) of the k nearest rows of each query, nearest first.
 
