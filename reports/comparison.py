@@ -160,6 +160,17 @@ def mcnemar(only_first: int, only_second: int) -> float:
     return 1.0 if discordant == 0 else float(binomtest(only_first, discordant).pvalue)
 
 
+def p_text(p: float, digits: int = 2) -> str:
+    """A p-value with the sign that stands before it: ``= 0.021``; too small for a float it is not 0.
+
+    Examples
+    --------
+    >>> p_text(0.0214), p_text(0.0)
+    ('= 0.021', '< 1e-300')
+    """
+    return "< 1e-300" if p < 1e-300 else f"= {p:.{digits}g}"
+
+
 def holm(p_values: Sequence[float]) -> list[float]:
     """P-values corrected for their number, in the same order (Holm 1979).
 
@@ -276,7 +287,7 @@ def explanation(comparison: Comparison, first: int, second: int) -> list[str]:
     sentences = [
         f"{b} has {shares[1]:.1f} % of the {comparison.n} images right, {a} {shares[0]:.1f} %: a difference "
         f"of {100 * difference:+.1f} points (95 % interval {100 * low:+.1f} to {100 * high:+.1f}); {only_b} "
-        f"images only {b} has right, {only_a} only {a} (p = {pair.p_value:.2g}, {verdict}).",
+        f"images only {b} has right, {only_a} only {a} (p {p_text(pair.p_value)}, {verdict}).",
         _gains(before, after, classes, b),
         f"Asymmetry of the errors goes from {asymmetry(before):.2f} to {asymmetry(after):.2f}.",
     ]

@@ -10,7 +10,7 @@ from pathlib import Path
 import matplotlib.style
 from matplotlib.figure import Figure
 
-from reports.comparison import Comparison, csv_rows, explanation
+from reports.comparison import Comparison, csv_rows, explanation, p_text
 from reports.figures import STYLE, save_figure
 from reports.page import MOST_IN_A_CELL, Picture, in_turns, svg_source, template, thumbnail
 from scenes.dataset import progress
@@ -47,7 +47,7 @@ def pair_lines(comparison: Comparison) -> list[list[str]]:
         lines.append([
             comparison.names[pair.first], comparison.names[pair.second], f"{100 * pair.difference:+.2f}",
             f"{100 * low:+.2f} to {100 * high:+.2f}", str(pair.only_first), str(pair.only_second),
-            f"{pair.p_value:.3g}", f"{pair.p_holm:.3g}", better,
+            *(p_text(p, 3).removeprefix("= ") for p in (pair.p_value, pair.p_holm)), better,
         ])  # fmt: skip
     return lines
 
@@ -64,6 +64,8 @@ def cost_figure(comparison: Comparison, out_stem: Path) -> tuple[Path, Path] | N
         figure = Figure(figsize=(4 * len(shown), 3), layout="constrained")
         panels = figure.subplots(1, len(shown), sharey=True, squeeze=False)[0]
         for axes, (key, title) in zip(panels, shown, strict=True):
+            told = [cost[key] for cost in costs if cost[key]]
+            least, most = min(told), max(told)
             for i, (cost, name) in enumerate(zip(costs, comparison.names, strict=True)):
                 if not cost[key]:
                     continue
@@ -71,7 +73,10 @@ def cost_figure(comparison: Comparison, out_stem: Path) -> tuple[Path, Path] | N
                 low, high = comparison.interval(i)
                 error = [[accuracy - low], [high - accuracy]]
                 axes.errorbar(cost[key], accuracy, yerr=error, fmt="o", markersize=5, capsize=3)
-                axes.annotate(name, (cost[key], accuracy), xytext=(5, 4), textcoords="offset points",
+                # towards the middle of the panel, which a long name would leave otherwise
+                on_left = cost[key] <= (least * most) ** 0.5
+                axes.annotate(name, (cost[key], accuracy), xytext=(5 if on_left else -5, 4),
+                              textcoords="offset points", ha="left" if on_left else "right",
                               fontsize=8)  # fmt: skip
             axes.set_xscale("log")
             axes.margins(x=0.25)

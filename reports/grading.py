@@ -12,7 +12,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from reports.comparison import mcnemar
+from reports.comparison import mcnemar, p_text
 from reports.judging import Judged, Truth, finding_text, judge
 from reports.metrics import wilson_interval
 from reports.rubric import Check, Rubric, read_rubric
@@ -280,7 +280,7 @@ def _better_than(check: Check, judged: Judged, versus: Judged) -> Mark:
     p = mcnemar(only_mine, only_other)
     words = (
         f"{only_mine} images right only here, {only_other} only in {check.versus!r}, exact McNemar's "
-        f"p = {p:.3g}"
+        f"p {p_text(p, 3)}"
     )
     if only_mine <= only_other:
         reason = f"{words}: not better, 0 of {check.points:g} points"

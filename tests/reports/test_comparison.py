@@ -11,7 +11,7 @@ from statsmodels.stats.contingency_tables import mcnemar as their_mcnemar
 from statsmodels.stats.multitest import multipletests
 
 from reports import SCENE15_ORDER, RunRecord, compare, read_run, write_run
-from reports.comparison import csv_rows, explanation, holm, mcnemar, paired_bootstrap
+from reports.comparison import csv_rows, explanation, holm, mcnemar, p_text, paired_bootstrap
 
 CLASSES = ("ant", "bee", "cat")
 LABELS = ("ant",) * 4 + ("bee",) * 4 + ("cat",) * 4
@@ -208,3 +208,8 @@ def test_top5_counts_the_true_class_among_the_five_best(run, tmp_path):
                        config={"recipe": {}})  # fmt: skip
     made = [read_run(write_run(tmp_path / "more", record)) for _ in range(2)]
     assert {row["top5"] for row in csv_rows(compare(made))} == {"66.67"}
+
+
+def test_a_p_value_too_small_for_a_float_is_not_called_zero():
+    assert p_text(mcnemar(132, 2136)) == "< 1e-300"
+    assert p_text(0.034, 3) == "= 0.034" and p_text(1.0) == "= 1"
