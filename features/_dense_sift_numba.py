@@ -2,13 +2,12 @@
 
 Nothing of the size of the image's descriptors is kept: plane rows and pooled rows live in ring
 buffers that stay in the processor's cache, and descriptors are written into the caller's array, a
-range of frame rows at a time. All callees of the entry points stand in this file, because numba's
-on-disk cache watches only the file of the kernel itself.
+range of frame rows at a time. The innermost steps, written as vector code, are those of `features._frames`.
 
 Values are float32, and every operation is rounded as written, so that the bytes are the same on any
 processor. That is why nothing here uses `fastmath`: it lets the compiler choose an order of sums, and
 numba's compiler chooses otherwise in the process that compiles than in code loaded from its cache. Sums
-are written in lanes instead, which become vector code in their own order. Buffers are flat and indices
+are halves added to each other instead. Buffers are flat and indices
 unsigned where it counts, since numba's test for negative indices keeps loops from becoming vector code.
 """
 
