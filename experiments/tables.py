@@ -287,6 +287,19 @@ def bow_words(dataset: SceneDataset, n_jobs: int | None, fresh: bool) -> Iterato
         yield from _at_eight(dataset, found, f"words={n_words}", SIZE_SEEDS, n_jobs)
 
 
+def bow_sample(dataset: SceneDataset, n_jobs: int | None, fresh: bool) -> Iterator[Measured]:
+    """Accuracy, and seconds of the vocabulary, over the descriptors sampled from an image; step 1, k = 8."""
+    for count in (1, 3, 10, 30, 100, 300):
+        if count * len(dataset.train) < 400:
+            continue  # too few for 400 words, in a look
+        grid = {"step": (1,), "descriptors_per_image": (count,), "random_state": SIZE_SEEDS}
+        found = list(_bags(dataset, n_jobs, fresh, n_words=(400,), **grid))
+        yield from _at_eight(dataset, found, f"descriptors={count}", SIZE_SEEDS, n_jobs)
+        made = [encoded.vocabulary_making for encoded in found if encoded.vocabulary_making is not None]
+        seconds = tuple(making.seconds for making in made)
+        yield Measured(f"descriptors={count}", "vocabulary seconds", seconds, seeds=SIZE_SEEDS)
+
+
 def bow_svm(dataset: SceneDataset, n_jobs: int | None, fresh: bool) -> Iterator[Measured]:
     """The yardstick: the same histograms under a linear SVM, C chosen on the training images."""
     values = []
@@ -311,6 +324,7 @@ EXPERIMENTS: dict[str, Callable[[SceneDataset, int | None, bool], Iterator[Measu
     "r1-bow-k": bow_k,
     "r1-bow-step": bow_step,
     "r1-bow-words": bow_words,
+    "r1-bow-sample": bow_sample,
     "r1-bow-svm": bow_svm,
 }
 
