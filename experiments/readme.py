@@ -100,6 +100,15 @@ def _over_words(results: Results) -> list[list[str]]:
     return lines
 
 
+def _over_sample(results: Results) -> list[list[str]]:
+    lines = [["descriptors an image", "measured", "seeds", "vocabulary, s", "all, s"]]
+    for setting in results.settings("r1-bow-sample"):
+        row = results.row("r1-bow-sample", setting)
+        made = float(results.row("r1-bow-sample", setting, "vocabulary seconds").measured)
+        lines.append([setting.split("=")[1], _figure(row), row.n_seeds, f"{made:.1f}", row.seconds])
+    return lines
+
+
 def _norms(results: Results) -> list[list[str]]:
     lines = [["metric", "l2", "l1", "l1_matrix"]]
     for metric in ("euclidean", "cityblock"):
@@ -210,6 +219,7 @@ TABLES: dict[str, Callable[[Results], list[list[str]]]] = {
     "k": _over_k,
     "step": _over_step,
     "words": _over_words,
+    "sample": _over_sample,
     "norms": _norms,
     "errors": _errors,
     "networks": _networks,
