@@ -33,7 +33,7 @@ from scenes.reading import read_grey
 
 WORDS, K, SAMPLED = 400, 8, 100
 # Images of either part that a peer handles; ours handles the most of these.
-IMAGES = {"assembled": 300, "opencv": 60, "reference": 30}
+IMAGES = {"assembled": 300, "opencv": 15, "reference": 8}
 
 
 def main() -> int:

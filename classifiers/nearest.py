@@ -25,6 +25,7 @@ from classifiers.distances import (
 # Numbers above this could overflow when squared and summed in float32: float64 does it all then.
 LARGEST = 1e15
 UNIT = 2.0**-24  # half a unit in the last place of float32
+SHORTEST = 1e-100
 SMALLEST = 1e-37  # an error a term that no relative bound covers: numbers below have fewer digits
 
 # What estimates a block of queries: float32 (at least n, at least m), and the largest error of each row (n,).
@@ -46,7 +47,7 @@ class NearestRows:
     def __init__(self, rows: np.ndarray, metric: str, p: float = 2):
         self._rows, self._metric, self._p = rows, metric, p
         self._estimate: Estimate | None = None
-        if metric in _ESTIMATES and _is_small(rows) and not _has_negative(metric, rows):
+        if metric in _ESTIMATES and _is_plain(metric, rows) and not _has_negative(metric, rows):
             self._compared = prepared(metric, rows)
             self._lengths = lengths(self._compared) if metric == "cosine" else np.empty(0)
             self._estimate = _ESTIMATES[metric](self._compared)
@@ -62,7 +63,7 @@ class NearestRows:
         Rows that are equally far come in their order. queries : float64 (n, d).
         """
         metric = self._metric
-        if self._estimate is None or not _is_small(queries) or _has_negative(metric, queries):
+        if self._estimate is None or not _is_plain(metric, queries) or _has_negative(metric, queries):
             return _smallest(pairwise_distances(queries, self._rows, metric, p=self._p), k)
         queries = prepared(metric, queries)
         estimates, errors = self._estimate(queries)
@@ -77,8 +78,12 @@ class NearestRows:
         return _sorted(finished(metric, sums, self._p, both), rows, starts, k)
 
 
-def _is_small(rows: np.ndarray) -> bool:
-    return bool(np.abs(rows).max(initial=0) < LARGEST)
+def _is_plain(metric: str, rows: np.ndarray) -> bool:
+    """Whether neither float32 overflows nor, for cosine, float64 loses digits of lengths and products."""
+    if not np.abs(rows).max(initial=0) < LARGEST:
+        return False
+    own = lengths(rows) if metric == "cosine" else np.empty(0)
+    return not ((own > 0) & (own < SHORTEST)).any()
 
 
 def _has_negative(metric: str, rows: np.ndarray) -> bool:
@@ -87,6 +92,9 @@ def _has_negative(metric: str, rows: np.ndarray) -> bool:
 
 
 def _smallest(distances: np.ndarray, k: int) -> tuple[np.ndarray, np.ndarray]:
+    if np.isnan(distances).any():  # numbers that overflow even float64: those come last
+        order = np.argsort(distances, axis=1, kind="stable")[:, :k]
+        return np.take_along_axis(distances, order, axis=1), order
     limits = np.partition(distances, k - 1, axis=1)[:, k - 1]
     starts, rows = _within(distances, limits)
     return _sorted(distances[distances <= limits[:, None]], rows, starts, k)

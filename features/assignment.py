@@ -367,7 +367,8 @@ def _decide(block, bounds, constant, slack, margin, scale, holds_above, words, s
             x[k] = block[i, k]
         if not holds_above:
             places_within(row, np.float64(least), places)
-        best = places[0]
+        # padding may come first where the bounds of all words overflow
+        best = places[0] if places[0] < count else 0
         score = _rough_score(x, words[best], squared[best])
         limit = (score + margin[i] + constant[i]) * scale + slack[i]
         if not holds_above:

@@ -125,10 +125,11 @@ class BagOfWords(TransformerMixin, BaseEstimator):
     def transform(self, images: Sequence) -> np.ndarray:
         """Histograms of images: float32 (n, K)."""
         check_is_fitted(self)
-        rows = np.empty((len(images), len(self.vocabulary_.words)), np.int64)
+        _check_norm(self.norm)
+        rows = np.empty((len(images), len(self.vocabulary_.words)), np.float32)
         for i, found in enumerate(self.iter_counts(images)):
-            rows[i] = found.counts
-        return histograms(rows, self.norm)
+            rows[i] = histograms(found.counts[None], self.norm)[0]
+        return rows
 
     def iter_counts(self, images: Sequence) -> Iterator[WordCounts]:
         """The word counts of each image, in order, as a stream."""

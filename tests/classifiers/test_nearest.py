@@ -21,13 +21,14 @@ def assert_exact(rows, queries, metric, k, p=3):
     expected = slow_search(rows, queries, metric, p, k)
     assert found[0].dtype == np.float64 and found[1].dtype == np.int64
     assert np.array_equal(found[1], expected[1])
-    assert np.array_equal(found[0], expected[0])
+    assert np.array_equal(found[0], expected[0], equal_nan=True)
 
 
 @pytest.mark.parametrize("metric", METRICS)
 @given(
     n=st.integers(1, 9), m=st.integers(1, 70), d=st.integers(1, 40), seed=st.integers(0, 999),
-    scale=st.sampled_from([1, 1e-30, 1e-12, 1e6, 1e14, 1e200]), spread=st.sampled_from([1, 1e-3, 1e-9, 0]),
+    scale=st.sampled_from([1, 1e-160, 1e-30, 1e-12, 1e6, 1e14, 1e200, 1e300]),
+    spread=st.sampled_from([1, 1e-3, 1e-9, 0]),
 )  # fmt: skip
 @settings(max_examples=60)
 def test_neighbours_and_distances_are_those_of_a_full_sort(metric, n, m, d, seed, scale, spread):
@@ -72,6 +73,13 @@ def test_numbers_that_float32_cannot_square_are_searched_in_float64(large):
     (rows if large == "rows" else queries)[0, 0] = 1e60 * LARGEST
     for metric in ("cityblock", "euclidean", "cosine"):
         assert_exact(rows, queries, metric, 3)
+
+
+def test_distances_that_are_no_numbers_come_last():
+    rows = np.array([[1e300, 1e300], [1.0, 0.0], [1e300, 0.0]])
+    distances, found = NearestRows(rows, "cosine").search(np.array([[1e300, 1.0]]), 3)
+    assert np.isnan(distances).any() and sorted(found[0]) == [0, 1, 2]
+    assert_exact(rows, rows, "cosine", 2)
 
 
 def test_few_rows_are_computed_twice(monkeypatch):
