@@ -2,8 +2,8 @@
 
     python benchmarks/dense_sift_against_vlfeat.py
 
-Decoded grey images, bin size 3. `--window flat` stands beside cyvlfeat's fast mode, `gaussian` beside its
-exact one. Needs `make vlfeat`.
+Decoded grey images, bin size 3. The flat window stands beside cyvlfeat's fast mode, the Gaussian one beside
+its exact mode. Needs `make vlfeat`.
 """
 
 import sys

@@ -1,4 +1,4 @@
-"""Nearest neighbours by cityblock, chi2 and intersection, ours against scikit-learn, scipy and faiss.
+"""Nearest neighbours by cityblock, euclidean and chi2, ours against scikit-learn, scipy and faiss.
 
     python benchmarks/knn_against_peers.py
 

@@ -82,6 +82,10 @@ def test_distances_that_are_no_numbers_come_last():
     assert_exact(rows, rows, "cosine", 2)
 
 
+def test_lengths_that_float64_cannot_tell_are_left_to_it():
+    assert_exact(np.array([[1.6e-162], [1.0]]), np.array([[1.6e-162]]), "cosine", 1)
+
+
 def test_few_rows_are_computed_twice(monkeypatch):
     rng = np.random.default_rng(3)
     rows, queries = (rng.dirichlet(np.full(100, 0.5), count) for count in (1000, 20))

@@ -161,6 +161,12 @@ def test_scales_whose_squares_leave_float32_are_exact(scale):
     assert_exact(scale * rng.normal(size=(200, 16)), scale * rng.normal(size=(60, 16)))
 
 
+@pytest.mark.parametrize("d", [1, 4])
+def test_words_whose_squares_leave_float32_are_exact(d):
+    words = np.array([[1e19] * d, [-1e19] * d])
+    assert_exact(np.array([[0.0] * d, [1e18] * d, [-1e18] * d], np.float32), words)
+
+
 def test_a_descriptor_at_the_mean_of_the_words_goes_to_the_nearest():
     # Squared lengths 1 + 0.8 e and 1 + 0.7 e, e = 2^-23: float32 rounds both up, to the same number, which
     # is no lower bound any more.
