@@ -3,8 +3,8 @@
     python benchmarks/growth.py
 
 Images: synthetic scenes as JPEG files, described at step 3 and counted with words that are given; the row
-holds the time of the larger number beside that of the smaller one times as much, and the peaks of memory of two
-processes that do one of them each. Words: exact nearest of many words beside that of 400 times as much, for
+holds the time of the larger number beside that of the smaller one times as much, and the peaks of memory of
+two processes that do one of them each. Words: exact nearest of many words beside that of 400 times as much, for
 the same descriptors at step 1, on one thread.
 """
 
@@ -63,7 +63,8 @@ def _images(args) -> None:
                 ours=(f"{count} images", partial(bag.transform, paths[:count])),
                 peer=(f"{first} images", partial(bag.transform, paths[:first])), peer_share=first / count,
                 work=f"synthetic scenes, step 3, 400 words; time of {first} multiplied; peaks of memory "
-                f"{peaks} MB", threads=cpu_count(), packages=("numba", "pillow"), runs=args.runs, path=args.results,
+                f"{peaks} MB", threads=cpu_count(), packages=("numba", "pillow"), runs=args.runs,
+                path=args.results,
             )  # fmt: skip
 
 
