@@ -4,8 +4,8 @@
 
 Images: synthetic scenes as JPEG files, described at step 3 and counted with words that are given; the row
 holds the time of the larger number beside that of the smaller one times as much, and the peaks of memory of
-two processes that do one of them each. Words: exact nearest of many words beside that of 400 times as much, for
-the same descriptors at step 1, on one thread.
+two processes that do one of them each. Words: exact nearest of many words beside that of 400 times as much,
+for the same descriptors at step 1, on one thread.
 """
 
 import json
