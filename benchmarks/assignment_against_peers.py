@@ -3,8 +3,8 @@
     python benchmarks/assignment_against_peers.py
     SCENEBENCH_VNNI=0 python benchmarks/assignment_against_peers.py     # without 8-bit dot products
 
-uint8 descriptors at step 1; the words are the shipped vocabulary, or for other numbers of words a k-means
-of few iterations over other images. faiss and numpy take float32 descriptors, converted beforehand; all on
+uint8 descriptors at step 1; the words are a k-means of few iterations over descriptors of other images, or
+for 40,000 words these themselves. faiss and numpy take float32 descriptors, converted beforehand; all on
 one thread, in blocks that suit them. How many words differ from ours (float32 decides near ties otherwise) is
 told in the row.
 """

@@ -3,12 +3,11 @@
     python benchmarks/run_bow_with_and_without.py
 
 From the start of the interpreter to the finished run folder: reading, describing, the vocabulary, histograms,
-neighbours, figures and page. The row tells both peaks of memory. Nothing is taken from a cache but compiled
+neighbours, figures and page. The row tells the peak of memory. Nothing is taken from a cache but compiled
 kernels; that both write the same predictions is checked.
 """
 
 import os
-import resource
 import subprocess
 import sys
 import tempfile
@@ -19,6 +18,7 @@ from joblib import cpu_count
 
 from experiments.benchmark_table import benchmark_parser, side_by_side
 from experiments.data import PROJECT, load_data
+from reports.environment import peak_memory_bytes
 
 
 def main() -> int:
@@ -38,7 +38,7 @@ def main() -> int:
             assert len(set(predictions.values())) == 1
 
         run("1")
-        peak = resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss / 1e6
+        peak = peak_memory_bytes() / 1e9
         side_by_side(
             "run_bow.py --step 1 --k 8 --fresh, with 8-bit products against without",
             ours=("with", partial(run, "1")), peer=("without", partial(run, "0")),

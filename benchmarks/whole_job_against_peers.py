@@ -134,7 +134,7 @@ def _cv_words(points) -> np.ndarray:
 def _peer(describe, cluster, nearest, spread, train, train_labels, test, test_labels):
     with ProcessPoolExecutor(cpu_count() if spread else 1, initializer=_one_thread) as pool:
         points = np.concatenate(list(pool.map(partial(_sampled, describe), train, chunksize=4)))
-        words = cluster(points[: max(len(points), WORDS)])
+        words = cluster(points)
         count = partial(_histogram, describe, words, nearest)
         train_rows = np.array(list(pool.map(count, train, chunksize=4)))
         test_rows = np.array(list(pool.map(count, test, chunksize=4)))

@@ -15,6 +15,7 @@ from numba import njit
 from classifiers._tiles import QUERIES, TILE_ROWS, absolute_sums, chi2_sums, packed, smaller_sums
 from classifiers.distances import (
     METRICS,
+    NON_NEGATIVE,
     finished,
     lengths,
     pairwise_distances,
@@ -88,7 +89,7 @@ def _is_plain(metric: str, rows: np.ndarray) -> bool:
 
 def _has_negative(metric: str, rows: np.ndarray) -> bool:
     """Whether `pairwise_distances` has something to say about these."""
-    return metric in ("chi2", "intersection", "hellinger") and bool(rows.min(initial=0) < 0)
+    return metric in NON_NEGATIVE and bool(rows.min(initial=0) < 0)
 
 
 def _smallest(distances: np.ndarray, k: int) -> tuple[np.ndarray, np.ndarray]:

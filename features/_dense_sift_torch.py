@@ -18,7 +18,7 @@ import torch
 from features._dense_sift_numba import CLAMP, EPSILON, TINY, pooled_by_running_sums
 from features.dense_sift import RUNNING_SUMS_FROM, flat_weights, gaussian_taps, grid_shape, triangles
 
-# Frames of one block: 32 bytes of uint8 and a few times 512 bytes of float32 each while it is made.
+# Frames of one block: 128 bytes of uint8 and a few times 512 bytes of float32 each while it is made.
 BLOCK_FRAMES = 1 << 18
 
 
