@@ -72,13 +72,16 @@ def _compare(args, name: str, descriptors: np.ndarray, words: np.ndarray, how: s
 
 
 def _by_product(floats: np.ndarray, words: np.ndarray) -> np.ndarray:
-    """The blocked product: scores of a block stay in the cache of one core."""
-    squared = (words * words).sum(1)
+    """The blocked product: scores of a block stay in the cache of one core, and are made in place."""
+    squared, table = (words * words).sum(1), np.ascontiguousarray(-2 * words.T)
     rows = max(64, (1 << 18) // len(words))
-    return np.concatenate([
-        (squared - 2 * (floats[start : start + rows] @ words.T)).argmin(1)
-        for start in range(0, len(floats), rows)
-    ])  # fmt: skip
+    scores, nearest = np.empty((rows, len(words)), np.float32), np.empty(len(floats), np.int64)
+    for start in range(0, len(floats), rows):
+        block = floats[start : start + rows]
+        made = np.matmul(block, table, out=scores[: len(block)])
+        made += squared
+        made.argmin(1, out=nearest[start : start + rows])
+    return nearest
 
 
 def _words(paths, count: int) -> np.ndarray:

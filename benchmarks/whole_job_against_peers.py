@@ -13,8 +13,9 @@ extrapolated where its row says so:
 """
 
 import sys
-from concurrent.futures import ProcessPoolExecutor
+from concurrent.futures import Executor, ProcessPoolExecutor
 from functools import partial
+from multiprocessing import get_context
 
 import cv2
 import faiss
@@ -50,12 +51,16 @@ def main() -> int:
         work = f"{len(part[0])} + {len(part[2])} images of {dataset.name}, step 1, {WORDS} words, k = {K}"
         if share < 1:
             work += f", peer timed on {len(few[0])} + {len(few[2])} and extrapolated"
-        side_by_side(
-            f"images to predictions, against {peer}", ours=("scenebench", partial(_ours, *part)),
-            peer=(peer, partial(PEERS[peer], *few)), work=work, threads=threads, peer_share=share,
-            packages=("numba", "cyvlfeat", "faiss-cpu", "opencv-python-headless", "scikit-learn", "scipy"),
-            runs=args.runs, path=args.results,
-        )  # fmt: skip
+        # Processes that share no threads with this one (a fork of OpenCV's waits for ever), started once,
+        # before the clock.
+        workers = 1 if peer == "reference" else threads
+        packages = "numba", "cyvlfeat", "faiss-cpu", "opencv-python-headless", "scikit-learn", "scipy"
+        with ProcessPoolExecutor(workers, get_context("spawn"), initializer=_one_thread) as pool:
+            side_by_side(
+                f"images to predictions, against {peer}", ours=("scenebench", partial(_ours, *part)),
+                peer=(peer, partial(PEERS[peer], pool, *few)), work=work, threads=threads, peer_share=share,
+                packages=packages, runs=args.runs, path=args.results,
+            )  # fmt: skip
     return 0
 
 
@@ -131,13 +136,12 @@ def _cv_words(points) -> np.ndarray:
     return cv2.kmeans(points, WORDS, None, rule, 1, cv2.KMEANS_PP_CENTERS)[2]
 
 
-def _peer(describe, cluster, nearest, spread, train, train_labels, test, test_labels):
-    with ProcessPoolExecutor(cpu_count() if spread else 1, initializer=_one_thread) as pool:
-        points = np.concatenate(list(pool.map(partial(_sampled, describe), train, chunksize=4)))
-        words = cluster(points)
-        count = partial(_histogram, describe, words, nearest)
-        train_rows = np.array(list(pool.map(count, train, chunksize=4)))
-        test_rows = np.array(list(pool.map(count, test, chunksize=4)))
+def _peer(describe, cluster, nearest, pool: Executor, train, train_labels, test, test_labels):
+    points = np.concatenate(list(pool.map(partial(_sampled, describe), train, chunksize=4)))
+    words = cluster(points)
+    count = partial(_histogram, describe, words, nearest)
+    train_rows = np.array(list(pool.map(count, train, chunksize=4)))
+    test_rows = np.array(list(pool.map(count, test, chunksize=4)))
     knn = KNeighborsClassifier(K, metric="cityblock", algorithm="brute").fit(train_rows, train_labels)
     return knn.predict(test_rows)
 
@@ -148,9 +152,9 @@ def _one_thread() -> None:
 
 
 PEERS = {
-    "assembled": partial(_peer, partial(_vlfeat, True), _faiss_words, _by_faiss, True),
-    "opencv": partial(_peer, _opencv, _cv_words, _by_flann, True),
-    "reference": partial(_peer, partial(_vlfeat, False), _sklearn_words, _by_cdist, False),
+    "assembled": partial(_peer, partial(_vlfeat, True), _faiss_words, _by_faiss),
+    "opencv": partial(_peer, _opencv, _cv_words, _by_flann),
+    "reference": partial(_peer, partial(_vlfeat, False), _sklearn_words, _by_cdist),
 }
 
 

@@ -25,17 +25,23 @@ TILE_WORDS = LANES * REGISTERS
 def available() -> bool:
     """Whether this processor has 512-bit 8-bit dot products, and nobody turned them off.
 
-    SCENEBENCH_VNNI=0 does, and so does NUMBA_CPU_NAME, numba's order to compile for another processor.
+    SCENEBENCH_VNNI=0 does, and so do NUMBA_CPU_NAME and NUMBA_CPU_FEATURES, numba's orders to compile for
+    another processor.
     """
-    if os.environ.get("SCENEBENCH_VNNI", "1") == "0" or config.CPU_NAME:
-        return False
-    return bool(llvm.get_host_cpu_features().get("avx512vnni"))
+    return os.environ.get("SCENEBENCH_VNNI", "1") != "0" and _compiled_for("avx512vnni")
 
 
 @functools.cache
 def has_wide_registers() -> bool:
     """Whether code is compiled for a processor with 512-bit registers."""
-    return not config.CPU_NAME and bool(llvm.get_host_cpu_features().get("avx512f"))
+    return _compiled_for("avx512f")
+
+
+def _compiled_for(feature: str) -> bool:
+    """Whether numba compiles for this very processor, and it has this feature."""
+    if config.CPU_NAME or config.CPU_FEATURES is not None:
+        return False
+    return bool(llvm.get_host_cpu_features().get(feature))
 
 
 def tiled(words: np.ndarray) -> np.ndarray:

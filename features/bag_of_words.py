@@ -11,7 +11,7 @@ from sklearn.utils.validation import check_is_fitted
 
 from features._images import image_pair, parallel_rows
 from features.assignment import NearestWord
-from features.dense_sift import descriptor_blocks, enlarged_to_frame, torch_device
+from features.dense_sift import check_device, descriptor_blocks, enlarged_to_frame, torch_device
 from features.vocabulary import Vocabulary
 from scenes.reading import read_grey
 
@@ -112,6 +112,7 @@ class BagOfWords(TransformerMixin, BaseEstimator):
     def fit(self, images: Sequence, y=None) -> "BagOfWords":
         """Build the vocabulary from images (paths or arrays), or take and check the given one."""
         _check_norm(self.norm)
+        check_device(self.backend, self.device)
         if self.vocabulary is None:
             self.vocabulary_ = Vocabulary.fit(images, **self._vocabulary_settings(), n_jobs=self.n_jobs)
         else:

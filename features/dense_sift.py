@@ -65,7 +65,8 @@ def dense_sift(image, *, step=1, bin_size=3, window="flat", dtype="uint8", backe
         the same frames (a Gaussian window, its own smoothing and rounding, pixels of 0..255 only:
         comparable descriptors, not equal ones).
     device : str or None
-        Of the torch back end: ``cpu``, ``cuda``, ``cuda:1``; None is a graphics card if there is one.
+        Of the torch back end: ``cpu``, ``cuda``, ``cuda:1``; None is a graphics card if there is one. The
+        others compute on the processor and take no other device.
 
     Returns
     -------
@@ -78,7 +79,7 @@ def dense_sift(image, *, step=1, bin_size=3, window="flat", dtype="uint8", backe
     ------
     ValueError
         For an image that is not 2-D or not finite, a step or bin size below 1, an unknown window, dtype
-        or back end, or a back end that is not installed.
+        or back end, a back end that is not installed, or a device that it cannot use.
 
     Examples
     --------
@@ -88,6 +89,7 @@ def dense_sift(image, *, step=1, bin_size=3, window="flat", dtype="uint8", backe
     array([[4.5, 4.5]], dtype=float32)
     """
     image, step, bin_size = _checked(image, step, bin_size, window, dtype, backend)
+    check_device(backend, device)
     frames = frame_centres(image.shape, step=step, bin_size=bin_size)
     if len(frames) == 0:
         return frames, np.zeros((0, 128), dtype)
@@ -228,6 +230,12 @@ def _torch_descriptors(image, step, bin_size, window, dtype, device) -> np.ndarr
 
     found = blocks([image], step, bin_size, window, dtype, device)
     return np.concatenate([block.descriptors.reshape(-1, 128).cpu().numpy() for block in found])
+
+
+def check_device(backend: str, device: str | None) -> None:
+    """ValueError where a device is named and the back end has no use for it."""
+    if backend != "torch" and device not in (None, "cpu"):
+        raise ValueError(f"device {device!r}: the back end {backend} computes on the processor: take torch")
 
 
 def torch_device(name):

@@ -4,7 +4,8 @@ import csv
 
 import pytest
 
-from experiments.readme import TABLES, Results, filled
+from experiments.benchmark_table import write_benchmark
+from experiments.readme import SPEED, TABLES, Results, filled
 from experiments.tables import HEADER
 from scenes.dataset import committed_fingerprint
 
@@ -67,3 +68,16 @@ def test_both_families_stand_side_by_side_with_their_intervals(tmp_path):
     table = filled("<!-- table: families -->\n<!-- end -->\n", tmp_path).splitlines()
     assert "| bag of SIFT, 8-NN | all | 0.600 (0.575 to 0.624) |  |" in table
     assert "| bag of SIFT, 8-NN | 32 | owed | owed |" in table
+
+
+def test_the_table_of_speed_turns_ratios_round_and_says_what_is_owed(tmp_path):
+    write_benchmark(
+        claim=SPEED[0], ours="ours", peer="theirs", work="8 images", ours_seconds=0.5, peer_seconds=4.0,
+        ratios=(0.125, 0.1, 0.2), threads=1, command=["benchmarks/x.py"], packages=(),
+        path=tmp_path / "benchmarks.csv",
+    )  # fmt: skip
+    table = filled("<!-- table: speed -->\n<!-- end -->\n", tmp_path).splitlines()
+    assert f"| {SPEED[0]} | 0.5 s | theirs, 4 s | 8.0 | 5.0 to 10.0 |" in table
+    assert f"| {SPEED[1]} | owed |  |  |  |" in table
+    every = filled("<!-- table: measurements -->\n<!-- end -->\n", tmp_path).splitlines()
+    assert f"| {SPEED[0]} | 0.5 | 4 | 0.125 | 0.100 to 0.200 | 1 | 8 images |" in every

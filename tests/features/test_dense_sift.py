@@ -11,7 +11,7 @@ from hypothesis import example, given, settings
 from hypothesis import strategies as st
 from sklearn.datasets import load_sample_image
 
-from features import dense_sift, descriptor_blocks, frame_centres
+from features import BagOfWords, dense_sift, descriptor_blocks, frame_centres
 from features.dense_sift import enlarged_to_frame, grid_shape
 from scenes import SceneDataset, read_grey
 from scenes.files import read_npz
@@ -439,6 +439,15 @@ def test_steps_and_bins_below_one_or_not_whole_are_refused(name, value):
 def test_unknown_names_list_the_known_ones(name, message):
     with pytest.raises(ValueError, match=message):
         dense_sift(np.zeros((20, 20)), **{name: "other"})
+
+
+def test_a_device_that_the_back_end_cannot_use_is_refused_not_ignored():
+    message = "device 'cuda': the back end numba computes on the processor: take torch"
+    with pytest.raises(ValueError, match=message):
+        dense_sift(np.zeros((20, 20)), device="cuda")
+    with pytest.raises(ValueError, match=message):
+        BagOfWords(n_words=2, device="cuda").fit([np.zeros((20, 20))])
+    assert len(dense_sift(np.zeros((20, 20)), device="cpu")[0]) == 121
 
 
 # images too small for a frame
