@@ -10,13 +10,14 @@ from numba import types
 from numba.core import cgutils
 from numba.extending import intrinsic
 
-LANES = 16
+from features._vectors import FLOATS, LANES, lane, load, moved, number, splat, store
+
 CLAMP, SCALE, CEILING = 0.2, 512.0, 255.0
 EPSILON = 2.0**-23  # VLFeat's guard in norms
 TINY = 1e-8  # squared lengths below this count as zero
 
-_FLOAT, _WHOLE = ir.FloatType(), ir.IntType(64)
-_VECTOR = ir.VectorType(_FLOAT, LANES)
+_FLOAT = ir.FloatType()
+_PIXEL = ir.VectorType(_FLOAT, 8)
 
 
 @intrinsic
@@ -33,29 +34,28 @@ def write_frame(typingctx, bins, start0, start1, start2, start3, scales, inverse
             context.make_array(signature.args[place])(context, builder, args[place]).data
             for place in (0, 5, 7)
         )
-        norm = _splat(builder, args[6])
-        clamp = ir.Constant(_VECTOR, [CLAMP] * LANES)
+        norm = splat(builder, args[6])
+        clamp = ir.Constant(FLOATS, [CLAMP] * LANES)
         clamped = []
         for run in range(4):
             for half in (0, LANES):
-                scale = builder.fmul(_load(builder, scales, _number(32 * run + half)), norm)
-                value = _load(builder, bins, builder.add(args[1 + run], _number(half)))
+                scale = builder.fmul(load(builder, scales, number(32 * run + half)), norm)
+                value = load(builder, bins, builder.add(args[1 + run], number(half)))
                 clamped.append(_least(builder, builder.fmul(value, scale), clamp))
         first, second = (
             _fourfold(builder, [builder.fmul(value, value) for value in clamped[half::2]]) for half in (0, 1)
         )
         total = _sum(builder, builder.fadd(first, second))
         length = builder.fadd(_length(builder, total), ir.Constant(_FLOAT, EPSILON))
-        scale = _splat(builder, builder.fdiv(ir.Constant(_FLOAT, SCALE), length))
-        ceiling = ir.Constant(_VECTOR, [CEILING] * LANES)
+        scale = splat(builder, builder.fdiv(ir.Constant(_FLOAT, SCALE), length))
+        ceiling = ir.Constant(FLOATS, [CEILING] * LANES)
         item = signature.args[7].dtype
         kind = ir.VectorType(context.get_value_type(item), LANES)
         for place, value in enumerate(clamped):
             value = _least(builder, builder.fmul(value, scale), ceiling)
             if isinstance(item, types.Integer):
                 value = builder.fptoui(value, kind)
-            at = builder.gep(out, [builder.add(args[8], _number(place * LANES))])
-            builder.store(value, builder.bitcast(at, kind.as_pointer())).align = 1
+            store(builder, value, out, builder.add(args[8], number(place * LANES)))
         return context.get_dummy_value()
 
     return signature, codegen
@@ -70,7 +70,7 @@ def frame_energy(typingctx, bins, start0, start1, start2, start3):
         bins = context.make_array(signature.args[0])(context, builder, args[0]).data
         halves = []
         for half in (0, LANES):
-            runs = [_load(builder, bins, builder.add(start, _number(half))) for start in args[1:]]
+            runs = [load(builder, bins, builder.add(start, number(half))) for start in args[1:]]
             halves.append(_fourfold(builder, [builder.fmul(run, run) for run in runs]))
         return _sum(builder, builder.fadd(*halves))
 
@@ -86,13 +86,13 @@ def pair_energies(typingctx, pixels, start, energy, to):
         pixels, energy = (
             context.make_array(signature.args[place])(context, builder, args[place]).data for place in (0, 2)
         )
-        value = _load(builder, pixels, args[1])
+        value = load(builder, pixels, args[1])
         value = builder.fmul(value, value)
         for distance in (4, 2, 1):
-            value = builder.fadd(value, _moved(builder, value, distance))
+            value = builder.fadd(value, moved(builder, value, distance))
         for pixel in (0, 1):
-            one = builder.extract_element(value, ir.Constant(ir.IntType(32), 8 * pixel))
-            builder.store(one, builder.gep(energy, [builder.add(args[3], _number(pixel))]))
+            one = builder.extract_element(value, lane(8 * pixel))
+            store(builder, one, energy, builder.add(args[3], number(pixel)))
         return context.get_dummy_value()
 
     return signature, codegen
@@ -107,38 +107,10 @@ def copy_pixel(typingctx, pixels, start, out, to):
         pixels, out = (
             context.make_array(signature.args[place])(context, builder, args[place]).data for place in (0, 2)
         )
-        kind = ir.VectorType(_FLOAT, 8).as_pointer()
-        value = builder.load(builder.bitcast(builder.gep(pixels, [args[1]]), kind))
-        value.align = 4
-        builder.store(value, builder.bitcast(builder.gep(out, [args[3]]), kind)).align = 4
+        store(builder, load(builder, pixels, args[1], _PIXEL), out, args[3])
         return context.get_dummy_value()
 
     return signature, codegen
-
-
-def _number(value: int):
-    return ir.Constant(_WHOLE, value)
-
-
-def _load(builder, data, index):
-    value = builder.load(builder.bitcast(builder.gep(data, [index]), _VECTOR.as_pointer()))
-    value.align = 4
-    return value
-
-
-def _splat(builder, number):
-    """The number in every lane."""
-    undefined = ir.Constant(_VECTOR, ir.Undefined)
-    one = builder.insert_element(undefined, number, ir.Constant(ir.IntType(32), 0))
-    places = ir.Constant(ir.VectorType(ir.IntType(32), LANES), [0] * LANES)
-    return builder.shuffle_vector(one, undefined, places)
-
-
-def _moved(builder, value, distance: int):
-    """Lane i holds what lane i + distance held; the last ones are of no use."""
-    places = [min(lane + distance, LANES - 1) for lane in range(LANES)]
-    mask = ir.Constant(ir.VectorType(ir.IntType(32), LANES), places)
-    return builder.shuffle_vector(value, ir.Constant(_VECTOR, ir.Undefined), mask)
 
 
 def _least(builder, value, limit):
@@ -153,8 +125,8 @@ def _fourfold(builder, values):
 def _sum(builder, value):
     """The sum of sixteen lanes, halves added to each other."""
     for distance in (8, 4, 2, 1):
-        value = builder.fadd(value, _moved(builder, value, distance))
-    return builder.extract_element(value, ir.Constant(ir.IntType(32), 0))
+        value = builder.fadd(value, moved(builder, value, distance))
+    return builder.extract_element(value, lane(0))
 
 
 def _length(builder, squared):

@@ -9,7 +9,7 @@ from numba import types
 from numba.core import cgutils
 from numba.extending import intrinsic
 
-LANES = 16
+from features._vectors import FLOATS, LANES, WHOLES, lane, load, moved, number, splat, store
 
 
 @intrinsic
@@ -19,19 +19,17 @@ def least_of(typingctx, row):
     signature = item(row)
 
     def codegen(context, builder, signature, args):
-        load, count = _reader(context, builder, signature.args[0], args[0])
+        read, count = _reader(context, builder, signature.args[0], args[0])
         less = _comparison(builder, item, "<")
-        least = cgutils.alloca_once_value(builder, load(_number(0)))
+        least = cgutils.alloca_once_value(builder, read(number(0)))
         with cgutils.for_range(builder, count) as loop:
-            value, so_far = load(loop.index), builder.load(least)
+            value, so_far = read(loop.index), builder.load(least)
             builder.store(builder.select(less(value, so_far), value, so_far), least)
         value = builder.load(least)
         for distance in (8, 4, 2, 1):
-            places = [(lane + distance) % LANES for lane in range(LANES)]
-            mask = ir.Constant(ir.VectorType(ir.IntType(32), LANES), places)
-            moved = builder.shuffle_vector(value, ir.Constant(value.type, ir.Undefined), mask)
-            value = builder.select(less(value, moved), value, moved)
-        return builder.extract_element(value, ir.Constant(ir.IntType(32), 0))
+            other = moved(builder, value, distance)
+            value = builder.select(less(value, other), value, other)
+        return builder.extract_element(value, lane(0))
 
     return signature, codegen
 
@@ -46,19 +44,16 @@ def places_within(typingctx, row, limit, places):
     signature = types.int64(row, types.float64, places)
 
     def codegen(context, builder, signature, args):
-        load, count = _reader(context, builder, signature.args[0], args[0])
+        read, count = _reader(context, builder, signature.args[0], args[0])
         target = context.make_array(signature.args[2])(context, builder, args[2]).data
         within = _comparison(builder, signature.args[0].dtype, "<=")
-        kind = load(_number(0)).type
-        limit = _in_type_of(builder, kind.element, args[1])
-        one = builder.insert_element(ir.Constant(kind, ir.Undefined), limit, ir.Constant(ir.IntType(32), 0))
-        first = ir.Constant(ir.VectorType(ir.IntType(32), LANES), [0] * LANES)
-        limits = builder.shuffle_vector(one, ir.Constant(kind, ir.Undefined), first)
-        found = cgutils.alloca_once_value(builder, _number(0))
+        kind = _register_of(signature.args[0])
+        limits = splat(builder, _in_type_of(builder, kind.element, args[1]))
+        found = cgutils.alloca_once_value(builder, number(0))
         bits = ir.IntType(LANES)
         left = cgutils.alloca_once(builder, bits)
         with cgutils.for_range(builder, count) as loop:
-            builder.store(builder.bitcast(within(load(loop.index), limits), bits), left)
+            builder.store(builder.bitcast(within(read(loop.index), limits), bits), left)
             more, body, end = (builder.append_basic_block(name) for name in ("more", "one", "none"))
             builder.branch(more)
             with builder.goto_block(more):
@@ -66,11 +61,11 @@ def places_within(typingctx, row, limit, places):
                 builder.cbranch(some, body, end)
             with builder.goto_block(body):
                 mask = builder.load(left)
-                lane = builder.zext(builder.cttz(mask, ir.Constant(ir.IntType(1), 1)), ir.IntType(64))
-                place = builder.add(builder.mul(loop.index, _number(LANES)), lane)
+                last = builder.zext(builder.cttz(mask, ir.Constant(ir.IntType(1), 1)), ir.IntType(64))
+                place = builder.add(builder.mul(loop.index, number(LANES)), last)
                 so_far = builder.load(found)
-                builder.store(builder.trunc(place, ir.IntType(32)), builder.gep(target, [so_far]))
-                builder.store(builder.add(so_far, _number(1)), found)
+                store(builder, builder.trunc(place, ir.IntType(32)), target, so_far)
+                builder.store(builder.add(so_far, number(1)), found)
                 builder.store(builder.and_(mask, builder.sub(mask, ir.Constant(bits, 1))), left)
                 builder.branch(more)
             builder.position_at_end(end)
@@ -79,22 +74,18 @@ def places_within(typingctx, row, limit, places):
     return signature, codegen
 
 
-def _number(value: int):
-    return ir.Constant(ir.IntType(64), value)
+def _register_of(kind):
+    return WHOLES if isinstance(kind.dtype, types.Integer) else FLOATS
 
 
 def _reader(context, builder, kind, row):
-    """A function that loads the vector of an index, and how many vectors there are."""
+    """A function that loads the register of an index, and how many registers there are."""
     source = context.make_array(kind)(context, builder, row)
-    item = ir.IntType(32) if isinstance(kind.dtype, types.Integer) else ir.FloatType()
-    start = builder.bitcast(source.data, ir.VectorType(item, LANES).as_pointer())
 
-    def load(index):
-        value = builder.load(builder.gep(start, [index]))
-        value.align = 4
-        return value
+    def read(index):
+        return load(builder, source.data, builder.mul(index, number(LANES)), _register_of(kind))
 
-    return load, builder.udiv(builder.extract_value(source.shape, 0), _number(LANES))
+    return read, builder.udiv(builder.extract_value(source.shape, 0), number(LANES))
 
 
 def _in_type_of(builder, item, limit):

@@ -12,8 +12,8 @@ from numba.core import cgutils
 from numba.extending import intrinsic
 
 from features import _vnni
+from features._vectors import FLOATS, LANES, load, number, splat, store
 
-LANES = 16
 # Registers of columns, and rows in one tile: their sums are to fit the processor's registers.
 REGISTERS, ROWS = (2, 8) if _vnni.has_wide_registers() else (1, 6)
 TILE_COLUMNS = LANES * REGISTERS
@@ -57,42 +57,31 @@ def _tile(typingctx, rows, first, table, start, out, column):
         first, start, column = (
             context.cast(builder, args[place], signature.args[place], types.intp) for place in (1, 3, 5)
         )
-        vector = ir.VectorType(ir.FloatType(), LANES)
-        kind = ir.FunctionType(vector, [vector] * 3)
+        kind = ir.FunctionType(FLOATS, [FLOATS] * 3)
         # one rounding or two, as the processor likes: what uses these numbers allows for more
         multiply_add = cgutils.get_or_insert_function(builder.module, kind, f"llvm.fmuladd.v{LANES}f32")
         d, width = builder.extract_value(rows.shape, 1), builder.extract_value(out.shape, 1)
-        zero = ir.Constant(vector, [0.0] * LANES)
+        zero = ir.Constant(FLOATS, [0.0] * LANES)
         sums = [[cgutils.alloca_once_value(builder, zero) for _ in range(REGISTERS)] for _ in range(ROWS)]
 
-        def whole(number: int):
-            return ir.Constant(ir.IntType(64), number)
-
-        def vector_at(data, index, register: int):
-            place = builder.gep(data, [builder.add(index, whole(register * LANES))])
-            return builder.bitcast(place, vector.as_pointer())
-
         with cgutils.for_range(builder, d) as loop:
-            at = builder.add(start, builder.mul(loop.index, whole(TILE_COLUMNS)))
-            values = []
-            for register in range(REGISTERS):
-                values.append(builder.load(vector_at(table.data, at, register)))
-                values[-1].align = 4
+            at = builder.add(start, builder.mul(loop.index, number(TILE_COLUMNS)))
+            values = [
+                load(builder, table.data, builder.add(at, number(register * LANES)))
+                for register in range(REGISTERS)
+            ]
             for row in range(ROWS):
-                place = builder.add(builder.mul(builder.add(first, whole(row)), d), loop.index)
-                number = builder.load(builder.gep(rows.data, [place]))
-                lane = ir.Constant(ir.IntType(32), 0)
-                one = builder.insert_element(ir.Constant(vector, ir.Undefined), number, lane)
-                zeros = ir.Constant(ir.VectorType(ir.IntType(32), LANES), [0] * LANES)
-                x = builder.shuffle_vector(one, ir.Constant(vector, ir.Undefined), zeros)
+                place = builder.add(builder.mul(builder.add(first, number(row)), d), loop.index)
+                x = splat(builder, load(builder, rows.data, place, ir.FloatType()))
                 for register in range(REGISTERS):
                     total = sums[row][register]
                     new = builder.call(multiply_add, [x, values[register], builder.load(total)])
                     builder.store(new, total)
         for row in range(ROWS):
-            to = builder.add(builder.mul(builder.add(first, whole(row)), width), column)
+            to = builder.add(builder.mul(builder.add(first, number(row)), width), column)
             for register in range(REGISTERS):
-                builder.store(builder.load(sums[row][register]), vector_at(out.data, to, register)).align = 4
+                value = builder.load(sums[row][register])
+                store(builder, value, out.data, builder.add(to, number(register * LANES)))
         return context.get_dummy_value()
 
     return signature, codegen

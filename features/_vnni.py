@@ -15,7 +15,8 @@ from numba import config, njit, types
 from numba.core import cgutils
 from numba.extending import intrinsic
 
-LANES = 16  # words in one register
+from features._vectors import LANES, WHOLES, load, number, splat, store
+
 REGISTERS = 5  # registers of words, and
 DESCRIPTORS = 5  # descriptors, in one tile: 25 sums, 5 words and a descriptor fit the 32 registers
 TILE_WORDS = LANES * REGISTERS
@@ -86,72 +87,38 @@ def _tile(typingctx, block, row, words, word_start, bias, first_word, scores, to
         row, word_start, first_word, to_row = (
             context.cast(builder, args[place], signature.args[place], types.intp) for place in (1, 3, 5, 7)
         )
-        emit = _Emitter(builder)
+        kind = ir.FunctionType(WHOLES, [WHOLES] * 3)
+        # total + the four products (unsigned times signed) of each lane
+        dot = cgutils.get_or_insert_function(builder.module, kind, "llvm.x86.avx512.vpdpbusd.512")
         width = builder.extract_value(arrays["block"].shape, 1)
         count = builder.extract_value(arrays["scores"].shape, 1)
+
+        def register_of(name: str, start, items: int, place: int):
+            """Register `place` of an array, `items` of which fill one lane."""
+            return load(builder, arrays[name].data, builder.add(start, number(place * LANES * items)), WHOLES)
+
         sums = [
-            [cgutils.alloca_once_value(builder, emit.load(arrays["bias"].data, first_word, 4, register))
+            [cgutils.alloca_once_value(builder, register_of("bias", first_word, 1, register))
              for register in range(REGISTERS)]
             for _ in range(DESCRIPTORS)
         ]  # fmt: skip
-        with cgutils.for_range(builder, builder.udiv(width, emit.whole(4))) as loop:
-            at = builder.add(word_start, builder.mul(loop.index, emit.whole(4 * TILE_WORDS)))
-            values = [emit.load(arrays["words"].data, at, 1, register) for register in range(REGISTERS)]
+        with cgutils.for_range(builder, builder.udiv(width, number(4))) as loop:
+            at = builder.add(word_start, builder.mul(loop.index, number(4 * TILE_WORDS)))
+            values = [register_of("words", at, 4, register) for register in range(REGISTERS)]
             for descriptor in range(DESCRIPTORS):
-                start = builder.mul(builder.add(row, emit.whole(descriptor)), width)
-                start = builder.add(start, builder.mul(loop.index, emit.whole(4)))
-                four = emit.splat(arrays["block"].data, start)
+                start = builder.mul(builder.add(row, number(descriptor)), width)
+                start = builder.add(start, builder.mul(loop.index, number(4)))
+                four = splat(builder, load(builder, arrays["block"].data, start, ir.IntType(32)))
                 for register in range(REGISTERS):
-                    total = builder.load(sums[descriptor][register])
-                    builder.store(emit.dot(total, four, values[register]), sums[descriptor][register])
+                    total = sums[descriptor][register]
+                    new = builder.call(dot, [builder.load(total), four, values[register]])
+                    builder.store(new, total)
         for descriptor in range(DESCRIPTORS):
-            start = builder.mul(builder.add(to_row, emit.whole(descriptor)), count)
+            start = builder.mul(builder.add(to_row, number(descriptor)), count)
             start = builder.add(start, first_word)
             for register in range(REGISTERS):
-                emit.store(builder.load(sums[descriptor][register]), arrays["scores"].data, start, register)
+                value = builder.load(sums[descriptor][register])
+                store(builder, value, arrays["scores"].data, builder.add(start, number(register * LANES)))
         return context.get_dummy_value()
 
     return signature, codegen
-
-
-class _Emitter:
-    """The few vector instructions of a tile."""
-
-    def __init__(self, builder):
-        self.builder = builder
-        self.vector = ir.VectorType(ir.IntType(32), LANES)
-        kind = ir.FunctionType(self.vector, [self.vector] * 3)
-        name = "llvm.x86.avx512.vpdpbusd.512"
-        self.function = cgutils.get_or_insert_function(builder.module, kind, name)
-
-    def whole(self, number: int):
-        return ir.Constant(ir.IntType(64), number)
-
-    def _address(self, data, index, item_bytes: int, kind):
-        """A pointer to `kind` at item `index` of an array."""
-        base = self.builder.ptrtoint(data, ir.IntType(64))
-        offset = self.builder.mul(index, self.whole(item_bytes))
-        return self.builder.inttoptr(self.builder.add(base, offset), kind.as_pointer())
-
-    def load(self, data, index, item_bytes: int, register: int):
-        index = self.builder.add(index, self.whole(register * LANES * 4 // item_bytes))
-        value = self.builder.load(self._address(data, index, item_bytes, self.vector))
-        value.align = 1
-        return value
-
-    def store(self, value, data, index, register: int):
-        index = self.builder.add(index, self.whole(register * LANES))
-        self.builder.store(value, self._address(data, index, 4, self.vector)).align = 4
-
-    def splat(self, data, index):
-        """The four bytes at an index, in every lane."""
-        number = ir.IntType(32)
-        four = self.builder.load(self._address(data, index, 1, number))
-        four.align = 1
-        undefined = ir.Constant(self.vector, ir.Undefined)
-        one = self.builder.insert_element(undefined, four, ir.Constant(number, 0))
-        return self.builder.shuffle_vector(one, undefined, ir.Constant(self.vector, None))
-
-    def dot(self, total, four, words):
-        """total + the four products (unsigned times signed) of each lane."""
-        return self.builder.call(self.function, [total, four, words])
