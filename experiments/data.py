@@ -120,6 +120,30 @@ def set_folder(name: str) -> Path:
     return (Path(root) if root is not None else PROJECT / "data") / name
 
 
+def is_meant(name: str) -> bool:
+    """Whether a known set is taken unasked: it is here, or SCENEBENCH_DATA says that it should be."""
+    return "SCENEBENCH_DATA" in os.environ or set_folder(name).is_dir()
+
+
+def known_folder(name: str) -> Path:
+    """`set_folder`, where there must be one.
+
+    Raises
+    ------
+    FileNotFoundError
+        The set is not here; the message says how to get it.
+    """
+    folder = set_folder(name)
+    if folder.is_dir():
+        return folder
+    get = f"python scripts/get_data.py {name} --to {folder.parent}"
+    if "SCENEBENCH_DATA" in os.environ:
+        raise FileNotFoundError(
+            f"{folder}: SCENEBENCH_DATA is set, but holds no {name}: unset it or make the folder ({get})"
+        )
+    raise FileNotFoundError(f"{folder}: no such folder: get the set with {get}")
+
+
 def image_sources(folder: Path, names: Sequence[str]) -> dict[str, Path | np.ndarray] | None:
     """Where the images of these names are in a folder: files below it, its ``test/`` or ``val/``, or pixels
     of a set in arrays; None where it has not all of them."""
@@ -144,22 +168,10 @@ def _choose(data, dataset) -> tuple[Path, str | None, str]:
     if data is not None:
         return Path(data), None, str(data)
     named = dataset or "scene15"
-    root = os.environ.get("SCENEBENCH_DATA")
-    if named != "synthetic" and root is not None:
-        folder = Path(root) / named
-        if not folder.is_dir():
-            raise FileNotFoundError(
-                f"{folder}: SCENEBENCH_DATA is set, but holds no {named}: unset it or make the folder "
-                f"(python scripts/get_data.py {named} --to {root})"
-            )
-        return folder, named, f"{named} in {root} (SCENEBENCH_DATA)"
-    folder = PROJECT / "data" / named
-    if named != "synthetic" and folder.is_dir():
-        return folder, named, f"{named} in {folder.parent}"
-    if named != "synthetic" and dataset is not None:
-        raise FileNotFoundError(
-            f"{folder}: no such folder: get the set with python scripts/get_data.py {named}"
-        )
+    if named != "synthetic" and (dataset is not None or is_meant(named)):
+        folder = known_folder(named)
+        source = " (SCENEBENCH_DATA)" if "SCENEBENCH_DATA" in os.environ else ""
+        return folder, named, f"{named} in {folder.parent}{source}"
     note = "the built-in synthetic scenes"
     if dataset is None:
         note += f" (for the real ones: {GET_SCENES}, for your own: --data DIR)"

@@ -1,6 +1,5 @@
 """Images for networks: which set, brought into arrays, in the three parts fit, select and held-out."""
 
-import os
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from functools import partial
@@ -9,7 +8,7 @@ from pathlib import Path
 import numpy as np
 
 from deep.data import Images, at_stored_size
-from experiments.data import ARRAY_SETS, PROJECT, check_split, read_arrays
+from experiments.data import ARRAY_SETS, check_split, is_meant, known_folder, read_arrays
 from experiments.data import load_data as load_scenes
 from scenes.dataset import SceneDataset, fingerprint, identical_images, progress
 from scenes.formats import (
@@ -224,15 +223,9 @@ def _folder_of(model: str, data: str | None, dataset: str | None) -> tuple[Path 
     name = dataset or set_of(model)
     if name in ("scene15", "synthetic"):
         return None, name, name
-    root = os.environ.get("SCENEBENCH_DATA")
-    folder = Path(root) / name if root is not None else PROJECT / "data" / name
-    if not folder.is_dir():
-        reason = "SCENEBENCH_DATA is set, but holds no such set" if root is not None else "no such folder"
-        if dataset is None and root is None:
-            return None, "synthetic", "synthetic"
-        raise FileNotFoundError(
-            f"{folder}: {reason}: get it with python scripts/get_data.py {name} --to {folder.parent}"
-        )
+    if dataset is None and not is_meant(name):
+        return None, "synthetic", "synthetic"
+    folder = known_folder(name)
     return folder, name, f"{name} in {folder.parent}"
 
 

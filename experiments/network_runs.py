@@ -1,7 +1,6 @@
 """The network experiments run: each setting trained, its rows and figures kept as soon as it is done."""
 
 import dataclasses
-import os
 import shutil
 import statistics
 from collections.abc import Iterator, Mapping, Sequence
@@ -16,7 +15,7 @@ from deep.recipes import RECIPES, Recipe, find_recipe, limited
 from deep.weights import FILE_NAME
 from deep.zoo import image_shape
 from experiments.cnn import Job, Result, pick_device, train_job
-from experiments.data import PROJECT
+from experiments.data import is_meant
 from experiments.network_data import (
     ARRAY_SETS,
     NetworkData,
@@ -197,7 +196,7 @@ class Runner:
         call, size = self.call, image_shape(setting.model, None, setting.pixels)
         # "scene15" may be meant for classical experiments in the same call: networks have sets of their own
         dataset = call.dataset if call.dataset == "synthetic" else None
-        own = call.data is None and dataset is None and own_set_is_here(experiment.dataset)
+        own = call.data is None and dataset is None and is_meant(experiment.dataset)
         dataset = experiment.dataset if own else dataset
         stored = (experiment.dataset,) if own and experiment.dataset in ARRAY_SETS else size
         few, large = experiment.train_images, max(size[1:]) > LARGE
@@ -291,12 +290,6 @@ def merged_accuracy(folder: Path, groups: Sequence[Sequence[int]]) -> float | No
         return None
     pairs = zip(run.labels, run.predicted, strict=True)
     return sum(group[label] == group[predicted] for label, predicted in pairs) / len(run.labels)
-
-
-def own_set_is_here(name: str) -> bool:
-    """Whether there is the report's own set: without it, and no folder of data named, synthetic scenes do."""
-    root = os.environ.get("SCENEBENCH_DATA")
-    return root is not None or (PROJECT / "data" / name).is_dir()
 
 
 def _fewer(data: NetworkData, large: bool) -> NetworkData:

@@ -3,7 +3,7 @@
 import argparse
 from collections.abc import Sequence
 
-from experiments.data import PROJECT, load_data
+from experiments.data import PROJECT, is_meant, load_data
 from experiments.expected import known_set
 from experiments.network_tables import FAMILIES, NETWORK_EXPERIMENTS, check_labels, expanded
 from experiments.tables import EXPERIMENTS, Ledger, measurements
@@ -45,7 +45,7 @@ def _classical(names: Sequence[str], args, command: list[str]) -> None:
 def _networks(names: Sequence[str], families: Sequence[str], args, command: list[str]) -> None:
     try:
         from experiments.families import TABLES, compare_families
-        from experiments.network_runs import Call, Runner, own_set_is_here
+        from experiments.network_runs import Call, Runner
         from experiments.pages import PAGES, write_page
     except ModuleNotFoundError as error:
         raise ValueError(
@@ -53,7 +53,7 @@ def _networks(names: Sequence[str], families: Sequence[str], args, command: list
         ) from None
     own = not (args.lite or args.data or args.dataset == "synthetic")
     sets = [NETWORK_EXPERIMENTS[name].dataset for name in names] + [FAMILIES[name] for name in families]
-    own = own and all(map(own_set_is_here, sets))
+    own = own and all(map(is_meant, sets))
     results, pages = PROJECT / "results", PROJECT / "docs" / "reports"
     if not own:
         # a look has its own rows: they must not stand for whole trainings of the same images

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import numpy as np
 
-from experiments.data import image_sources, read_arrays, set_folder
+from experiments.data import image_sources, known_folder, read_arrays, set_folder
 from reports import read_run
 from reports.judging import Truth
 from scenes.dataset import SceneDataset, committed_split, image_files
@@ -163,12 +163,7 @@ def _of_known_set(name: str) -> Truth:
         return Truth(name, labels, tuple(sorted(set(labels.values()))))
     if name == "synthetic":
         return replace(_of_folder(synthetic_folder(), ()), name=name)
-    folder = set_folder(name)
-    if not folder.is_dir():
-        raise FileNotFoundError(
-            f"{folder}: no such folder: get it with python scripts/get_data.py {name} --to {folder.parent}"
-        )
-    return _of_arrays(folder, name, "cifar10" if name == "cifar10" else "mnist")
+    return _of_arrays(known_folder(name), name, "cifar10" if name == "cifar10" else "mnist")
 
 
 def _of_arrays(folder: Path, name: str, kind: str) -> Truth:

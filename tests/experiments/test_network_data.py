@@ -161,7 +161,7 @@ def test_merged_classes_have_both_names(tmp_path, idx_folder):
 
 
 def test_without_any_set_the_synthetic_scenes_say_how_to_get_the_real_one(monkeypatch, tmp_path):
-    monkeypatch.setattr(network_data, "PROJECT", tmp_path)
+    monkeypatch.setattr("experiments.data.PROJECT", tmp_path)
     data = load(lite=True)
     assert data.name == "synthetic" and data.train.images.shape[1:] == (32, 32, 3)
     assert "get_data.py cifar10" in data.note
@@ -187,7 +187,7 @@ def test_a_path_with_a_colon_is_named_whole(small_folder, tmp_path):
 )
 def test_wrong_data_is_refused(small_folder, tmp_path, monkeypatch, kwargs, says, idx_folder):
     monkeypatch.chdir(tmp_path)
-    monkeypatch.setattr(network_data, "PROJECT", tmp_path)
+    monkeypatch.setattr("experiments.data.PROJECT", tmp_path)
     (tmp_path / "empty").mkdir()
     idx_folder(tmp_path / "digits")
     with pytest.raises((ValueError, OSError), match=says):
