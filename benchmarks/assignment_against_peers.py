@@ -2,6 +2,7 @@
 
     python benchmarks/assignment_against_peers.py
     SCENEBENCH_VNNI=0 python benchmarks/assignment_against_peers.py     # without 8-bit dot products
+    NUMBA_CPU_NAME=haswell NUMBA_CPU_FEATURES= python benchmarks/assignment_against_peers.py    # for AVX2
 
 uint8 descriptors at step 1; the words are a k-means of few iterations over descriptors of other images, or
 for 40,000 words these themselves. faiss and numpy take float32 descriptors, converted beforehand; all on
@@ -17,8 +18,8 @@ from scipy.spatial.distance import cdist
 from sklearn.metrics import pairwise_distances_argmin
 from threadpoolctl import threadpool_limits
 
-from experiments.benchmark_table import benchmark_images, benchmark_parser, side_by_side
-from features import _vnni, dense_sift
+from experiments.benchmark_table import benchmark_images, benchmark_parser, products, side_by_side
+from features import dense_sift
 from features.assignment import NearestWord
 from features.kmeans import kmeans
 from scenes.reading import read_grey
@@ -35,11 +36,10 @@ def main() -> int:
     name, paths = benchmark_images(64)
     words = {count: _words(paths[2:], count) for count in args.words}
     described = np.concatenate([dense_sift(read_grey(path, max_side=480))[1] for path in paths[:2]])
-    how = "8-bit dot products" if _vnni.available() else "portable"
     faiss.omp_set_num_threads(1)
     with threadpool_limits(limits=1):
         for count in args.words:
-            _compare(args, name, described[: ROWS[count]], words[count], how)
+            _compare(args, name, described[: ROWS[count]], words[count], products())
     return 0
 
 

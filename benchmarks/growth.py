@@ -19,9 +19,15 @@ import numpy as np
 from joblib import cpu_count
 from PIL import Image
 
-from experiments.benchmark_table import benchmark_images, benchmark_parser, shipped_vocabulary, side_by_side
+from experiments.benchmark_table import (
+    benchmark_images,
+    benchmark_parser,
+    products,
+    shipped_vocabulary,
+    side_by_side,
+)
 from experiments.data import PROJECT
-from features import BagOfWords, _vnni, dense_sift
+from features import BagOfWords, dense_sift
 from features.assignment import NearestWord
 from reports.environment import peak_memory_bytes
 from scenes.reading import read_grey
@@ -92,10 +98,9 @@ def _words(args) -> None:
         exact = _by_brute_force(described[:500], words)
         assert np.array_equal(finders[count].assign(described[:500]), exact)
     first = args.words[0]
-    how = "8-bit dot products" if _vnni.available() else "portable"
     for count in args.words[1:]:
         side_by_side(
-            f"nearest of {count} words, {how}, against that of {first}",
+            f"nearest of {count} words, {products()}, against that of {first}",
             ours=(f"{count} words", partial(finders[count].assign, described)),
             peer=(f"{first} words", partial(finders[first].assign, described)), peer_share=first / count,
             work=f"{len(described)} descriptors of {name}, words drawn from descriptors of other images; "

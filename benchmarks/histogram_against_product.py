@@ -2,6 +2,7 @@
 
     python benchmarks/histogram_against_product.py
     SCENEBENCH_VNNI=0 python benchmarks/histogram_against_product.py    # without 8-bit dot products
+    NUMBA_CPU_NAME=haswell NUMBA_CPU_FEATURES= python benchmarks/histogram_against_product.py   # for AVX2
 
 Ours decodes, describes at step 1, finds the exact nearest of the shipped vocabulary's 400 words and counts.
 The other side has all descriptors ready as float32 and only multiplies them with the words (BLAS, blocks that
@@ -14,8 +15,14 @@ import numpy as np
 from joblib import cpu_count
 from threadpoolctl import threadpool_limits
 
-from experiments.benchmark_table import benchmark_images, benchmark_parser, shipped_vocabulary, side_by_side
-from features import BagOfWords, _vnni, dense_sift
+from experiments.benchmark_table import (
+    benchmark_images,
+    benchmark_parser,
+    products,
+    shipped_vocabulary,
+    side_by_side,
+)
+from features import BagOfWords, dense_sift
 from scenes.reading import read_grey
 
 BLOCK = 655  # rows whose products with 400 words, 1 MB, stay in the cache of one core
@@ -39,10 +46,9 @@ def main() -> int:
             rows = ready[start : start + BLOCK]
             np.matmul(rows, words, out=out[: len(rows)])
 
-    how = "8-bit dot products" if _vnni.available() else "portable"
     with threadpool_limits(limits=args.threads):
         side_by_side(
-            f"JPEG to histogram, {how}, against the product alone",
+            f"JPEG to histogram, {products()}, against the product alone",
             ours=("BagOfWords.transform", lambda: bag.transform(paths)), peer=("numpy product", product),
             work=f"{len(paths)} images of {name}, {len(ready)} descriptors, step 1, 400 words",
             threads=args.threads, packages=("numba", "numpy", "pillow"), runs=args.runs, path=args.results,

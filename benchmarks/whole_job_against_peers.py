@@ -2,14 +2,15 @@
 
     python benchmarks/whole_job_against_peers.py
 
-Part of the training and test images of the 15 scenes, step 1, 400 words, k = 8, all cores: read, describe,
-build the vocabulary of 100 descriptors an image, count, vote. Three peers, each on a sample of the images and
+Part of the training and test images of the 15 scenes, step 1, 400 words, k = 8: read, describe, build
+the vocabulary of 100 descriptors an image, count, vote. Three peers, each on a sample of the images and
 extrapolated where its row says so:
 
 - *assembled*: the best we could put together: cyvlfeat fast in one process a core, faiss k-means, faiss flat
   search in blocks, scikit-learn's neighbours;
 - *opencv*: OpenCV's SIFT on the same grid, its k-means, FLANN's approximate search;
-- *reference*: as student code does it: cyvlfeat exact, scikit-learn k-means, scipy's cdist and argmin.
+- *reference*: as student code does it, in one process: cyvlfeat exact, scikit-learn k-means, scipy's cdist
+  and argmin.
 """
 
 import sys
@@ -49,6 +50,8 @@ def main() -> int:
         few = _part(dataset, IMAGES[peer])
         share = len(few[0]) / len(part[0])
         work = f"{len(part[0])} + {len(part[2])} images of {dataset.name}, step 1, {WORDS} words, k = {K}"
+        if peer == "reference":
+            work += ", peer in one process"
         if share < 1:
             work += f", peer timed on {len(few[0])} + {len(few[2])} and extrapolated"
         # Processes that share no threads with this one (a fork of OpenCV's waits for ever), started once,

@@ -1,8 +1,8 @@
 """Sums over dimensions for a tile of queries and training rows, as vector code that stays in registers.
 
 The compiler keeps a block of sums in memory, which takes several times as long. The code is LLVM's own
-vector language, not that of a processor, so it runs everywhere. Values are float32: what is sure about them
-is for `classifiers.nearest` to say.
+vector language, not that of a processor, so it runs everywhere; this room imports no other, so it has its few
+idioms here. Values are float32: what is sure about them is for `classifiers.nearest` to say.
 """
 
 import numpy as np

@@ -43,7 +43,8 @@ def pairwise_distances(
     Raises
     ------
     ValueError
-        For an unknown metric, p not above 0, unequal widths, or negative values where a metric takes none.
+        For an unknown metric, p not above 0 or infinite, unequal widths, or negative values where a metric
+        takes none. NaN is not looked for.
 
     Examples
     --------

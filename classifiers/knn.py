@@ -42,6 +42,13 @@ class KNNClassifier(ClassifierMixin, BaseEstimator):
     classes_ : array (C,)
         Labels in sorted order.
 
+    Raises
+    ------
+    ValueError
+        From `fit`: an unknown metric or tie rule, an exponent that is none, k below 1 or above the number of
+        rows; from `fit` and `predict`: NaN or infinite values, another width, negative values where a metric
+        takes none.
+
     Notes
     -----
     Neighbours come in the order of float64 distances and, where these are equal, of training rows.

@@ -13,6 +13,7 @@ from pathlib import Path
 
 from experiments.data import PROJECT, load_data
 from experiments.tables import commit
+from features import _vnni
 from reports.environment import environment
 from scenes.files import atomic_path
 
@@ -102,6 +103,13 @@ def benchmark_images(count: int) -> tuple[str, list]:
     return dataset.name, [paths[i * len(paths) // count] for i in range(min(count, len(paths)))]
 
 
+def products() -> str:
+    """How 8-bit numbers and float32 are multiplied here, as claims about the nearest word say it."""
+    if _vnni.available():
+        return "8-bit dot products"
+    return "portable" if _vnni.has_wide_registers() else "portable, 256-bit registers"
+
+
 def shipped_vocabulary() -> Path:
     """The file of the vocabulary that comes with the project: 400 words of the 15 scenes."""
     return next((PROJECT / "vocab").glob("*.npz"))
@@ -138,8 +146,8 @@ def write_benchmark(
     versions = {name: importlib.metadata.version(name) for name in packages}
     row = {
         "claim": claim, "ours": ours, "peer": peer, "work": work, "ours_seconds": f"{ours_seconds:.4g}",
-        "peer_seconds": f"{peer_seconds:.4g}", "ratio": f"{statistics.median(ratios):.3f}",
-        "ratio_min": f"{min(ratios):.3f}", "ratio_max": f"{max(ratios):.3f}", "runs": len(ratios),
+        "peer_seconds": f"{peer_seconds:.4g}", "ratio": f"{statistics.median(ratios):.4g}",
+        "ratio_min": f"{min(ratios):.4g}", "ratio_max": f"{max(ratios):.4g}", "runs": len(ratios),
         "threads": threads, "hardware": machine["hardware"],
         "versions": " ".join(f"{name} {version}" for name, version in versions.items()),
         "command": " ".join(["python", *command]), "commit": commit(),

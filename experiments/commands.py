@@ -125,7 +125,7 @@ FLAGS: dict[str, dict] = {
     "backend": {"choices": BACKENDS, "help": "who computes dense SIFT"},
     "device": {"metavar": "DEVICE",
                "help": "of the torch back end: cpu, cuda, cuda:1, ... (default: a GPU if there is one); "
-               "a GPU's name asks for that back end"},
+               "a GPU's name takes torch in place of numba"},
     "vocab": {"metavar": "FILE", "type": Path, "help": "use the words in this .npz or .npy file"},
     "vocab_size": {"type": at_least_1, "metavar": "WORDS", "help": "number of visual words"},
     "vocab_step": {"type": pair, "metavar": "PIXELS", "help": "grid of the vocabulary (default: the step)"},

@@ -1,6 +1,7 @@
 """Which images a command uses, said in one line before anything else."""
 
 import os
+import shlex
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -120,8 +121,8 @@ def set_folder(name: str) -> Path:
     return (Path(root) if root is not None else PROJECT / "data") / name
 
 
-def is_meant(name: str) -> bool:
-    """Whether a known set is taken unasked: it is here, or SCENEBENCH_DATA says that it should be."""
+def is_taken_unasked(name: str) -> bool:
+    """Whether a known set is used where none is named: it is here, or SCENEBENCH_DATA says it should be."""
     return "SCENEBENCH_DATA" in os.environ or set_folder(name).is_dir()
 
 
@@ -136,12 +137,18 @@ def known_folder(name: str) -> Path:
     folder = set_folder(name)
     if folder.is_dir():
         return folder
-    get = f"python scripts/get_data.py {name} --to {folder.parent}"
+    get = f"python scripts/get_data.py {name} --to {shlex.quote(str(folder.parent))}"
     if "SCENEBENCH_DATA" in os.environ:
         raise FileNotFoundError(
             f"{folder}: SCENEBENCH_DATA is set, but holds no {name}: unset it or make the folder ({get})"
         )
     raise FileNotFoundError(f"{folder}: no such folder: get the set with {get}")
+
+
+def source_of(name: str) -> str:
+    """Where a known set was found, as a run tells it."""
+    where = " (SCENEBENCH_DATA)" if "SCENEBENCH_DATA" in os.environ else ""
+    return f"{name} in {set_folder(name).parent}{where}"
 
 
 def image_sources(folder: Path, names: Sequence[str]) -> dict[str, Path | np.ndarray] | None:
@@ -168,10 +175,8 @@ def _choose(data, dataset) -> tuple[Path, str | None, str]:
     if data is not None:
         return Path(data), None, str(data)
     named = dataset or "scene15"
-    if named != "synthetic" and (dataset is not None or is_meant(named)):
-        folder = known_folder(named)
-        source = " (SCENEBENCH_DATA)" if "SCENEBENCH_DATA" in os.environ else ""
-        return folder, named, f"{named} in {folder.parent}{source}"
+    if named != "synthetic" and (dataset is not None or is_taken_unasked(named)):
+        return known_folder(named), named, source_of(named)
     note = "the built-in synthetic scenes"
     if dataset is None:
         note += f" (for the real ones: {GET_SCENES}, for your own: --data DIR)"

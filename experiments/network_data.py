@@ -8,7 +8,14 @@ from pathlib import Path
 import numpy as np
 
 from deep.data import Images, at_stored_size
-from experiments.data import ARRAY_SETS, check_split, is_meant, known_folder, read_arrays
+from experiments.data import (
+    ARRAY_SETS,
+    check_split,
+    is_taken_unasked,
+    known_folder,
+    read_arrays,
+    source_of,
+)
 from experiments.data import load_data as load_scenes
 from scenes.dataset import SceneDataset, fingerprint, identical_images, progress
 from scenes.formats import (
@@ -223,10 +230,9 @@ def _folder_of(model: str, data: str | None, dataset: str | None) -> tuple[Path 
     name = dataset or set_of(model)
     if name in ("scene15", "synthetic"):
         return None, name, name
-    if dataset is None and not is_meant(name):
+    if dataset is None and not is_taken_unasked(name):
         return None, "synthetic", "synthetic"
-    folder = known_folder(name)
-    return folder, name, f"{name} in {folder.parent}"
+    return known_folder(name), name, source_of(name)
 
 
 def _of_scenes(scenes: SceneDataset, which: str, input_size, resize: str, jobs: int | None) -> ArrayPart:

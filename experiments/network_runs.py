@@ -15,7 +15,7 @@ from deep.recipes import RECIPES, Recipe, find_recipe, limited
 from deep.weights import FILE_NAME
 from deep.zoo import image_shape
 from experiments.cnn import Job, Result, pick_device, train_job
-from experiments.data import is_meant
+from experiments.data import is_taken_unasked
 from experiments.network_data import (
     ARRAY_SETS,
     NetworkData,
@@ -196,7 +196,7 @@ class Runner:
         call, size = self.call, image_shape(setting.model, None, setting.pixels)
         # "scene15" may be meant for classical experiments in the same call: networks have sets of their own
         dataset = call.dataset if call.dataset == "synthetic" else None
-        own = call.data is None and dataset is None and is_meant(experiment.dataset)
+        own = call.data is None and dataset is None and is_taken_unasked(experiment.dataset)
         dataset = experiment.dataset if own else dataset
         stored = (experiment.dataset,) if own and experiment.dataset in ARRAY_SETS else size
         few, large = experiment.train_images, max(size[1:]) > LARGE

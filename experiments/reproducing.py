@@ -3,7 +3,7 @@
 import argparse
 from collections.abc import Sequence
 
-from experiments.data import PROJECT, is_meant, load_data
+from experiments.data import PROJECT, is_taken_unasked, load_data
 from experiments.expected import known_set
 from experiments.network_tables import FAMILIES, NETWORK_EXPERIMENTS, check_labels, expanded
 from experiments.tables import EXPERIMENTS, Ledger, measurements
@@ -53,7 +53,7 @@ def _networks(names: Sequence[str], families: Sequence[str], args, command: list
         ) from None
     own = not (args.lite or args.data or args.dataset == "synthetic")
     sets = [NETWORK_EXPERIMENTS[name].dataset for name in names] + [FAMILIES[name] for name in families]
-    own = own and all(map(is_meant, sets))
+    own = own and all(map(is_taken_unasked, sets))
     results, pages = PROJECT / "results", PROJECT / "docs" / "reports"
     if not own:
         # a look has its own rows: they must not stand for whole trainings of the same images

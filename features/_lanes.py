@@ -61,8 +61,8 @@ def places_within(typingctx, row, limit, places):
                 builder.cbranch(some, body, end)
             with builder.goto_block(body):
                 mask = builder.load(left)
-                last = builder.zext(builder.cttz(mask, ir.Constant(ir.IntType(1), 1)), ir.IntType(64))
-                place = builder.add(builder.mul(loop.index, number(LANES)), last)
+                first = builder.zext(builder.cttz(mask, ir.Constant(ir.IntType(1), 1)), ir.IntType(64))
+                place = builder.add(builder.mul(loop.index, number(LANES)), first)
                 so_far = builder.load(found)
                 store(builder, builder.trunc(place, ir.IntType(32)), target, so_far)
                 builder.store(builder.add(so_far, number(1)), found)

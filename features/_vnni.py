@@ -8,11 +8,11 @@ The environment variable SCENEBENCH_VNNI=0 turns it off.
 import functools
 import os
 
-import llvmlite.binding as llvm
 import numpy as np
 from llvmlite import ir
 from numba import config, njit, types
 from numba.core import cgutils
+from numba.core.codegen import get_host_cpu_features
 from numba.extending import intrinsic
 
 from features._vectors import LANES, WHOLES, load, number, splat, store
@@ -26,8 +26,8 @@ TILE_WORDS = LANES * REGISTERS
 def available() -> bool:
     """Whether this processor has 512-bit 8-bit dot products, and nobody turned them off.
 
-    SCENEBENCH_VNNI=0 does, and so do NUMBA_CPU_NAME and NUMBA_CPU_FEATURES, numba's orders to compile for
-    another processor.
+    SCENEBENCH_VNNI=0 does, and so do numba's orders to compile for another processor (NUMBA_CPU_FEATURES,
+    NUMBA_CPU_NAME=generic, NUMBA_ENABLE_AVX=0).
     """
     return os.environ.get("SCENEBENCH_VNNI", "1") != "0" and _compiled_for("avx512vnni")
 
@@ -39,10 +39,12 @@ def has_wide_registers() -> bool:
 
 
 def _compiled_for(feature: str) -> bool:
-    """Whether numba compiles for this very processor, and it has this feature."""
-    if config.CPU_NAME or config.CPU_FEATURES is not None:
-        return False
-    return bool(llvm.get_host_cpu_features().get(feature))
+    """Whether numba compiles for a processor with this feature.
+
+    By the very text that numba's cache is asked with: kernels made for other registers are never taken.
+    """
+    features = get_host_cpu_features() if config.CPU_FEATURES is None else config.CPU_FEATURES
+    return f"+{feature}" in features.split(",")
 
 
 def tiled(words: np.ndarray) -> np.ndarray:

@@ -51,7 +51,7 @@ def assign(descriptors: np.ndarray, words: np.ndarray) -> np.ndarray:
     ----------
     descriptors : uint8 or float array (n, d)
     words : float array (K, d)
-        Taken as float32.
+        Both are taken as float32 (uint8 as it is); of these numbers the answer is exact.
 
     Returns
     -------
@@ -76,6 +76,12 @@ class NearestWord:
     Parameters
     ----------
     words : float array (K, d), K >= 1
+        Taken as float32.
+
+    Raises
+    ------
+    ValueError
+        As `assign`, for words here and for descriptors there.
     """
 
     def __init__(self, words: np.ndarray):

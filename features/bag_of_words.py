@@ -41,8 +41,8 @@ class BagOfWords(TransformerMixin, BaseEstimator):
 
     Each descriptor counts for its nearest word (exactly; ties to the smaller index); counts are
     divided by their sum, then normed. Images are read, described and counted in a stream on all
-    cores: memory does not grow with their number, nor by more than one block of descriptors with
-    their size.
+    cores: with their number only the histograms grow, and of an image no more than one block of
+    descriptors is kept at a time (by the compiled loops; see `descriptor_blocks`).
 
     Parameters
     ----------
@@ -64,6 +64,13 @@ class BagOfWords(TransformerMixin, BaseEstimator):
     Attributes
     ----------
     vocabulary_ : Vocabulary
+
+    Raises
+    ------
+    ValueError
+        From `fit`, `transform` and `iter_counts`: a vocabulary of other descriptors, an unknown norm or a
+        setting that `dense_sift` refuses, an image that cannot be read (`OSError` where there is none), a
+        single image in place of several.
 
     Examples
     --------
@@ -135,6 +142,7 @@ class BagOfWords(TransformerMixin, BaseEstimator):
     def iter_counts(self, images: Sequence) -> Iterator[WordCounts]:
         """The word counts of each image, in order, as a stream."""
         check_is_fitted(self)
+        check_device(self.backend, self.device)
         finder = NearestWord(self.vocabulary_.words)
         if self.backend == "torch":
             yield from self._counts_in_batches(images, finder)
@@ -184,7 +192,7 @@ class BagOfWords(TransformerMixin, BaseEstimator):
 def histograms(counts: np.ndarray, norm: str = "none") -> np.ndarray:
     """Word counts (n, K) as histograms float32 (n, K): shares of the descriptors, then a norm.
 
-    A row without descriptors stays zero.
+    A row without descriptors stays zero. ValueError for an unknown norm.
     """
     _check_norm(norm)
     totals = counts.sum(axis=1, keepdims=True)

@@ -106,20 +106,21 @@ def dense_sift(image, *, step=1, bin_size=3, window="flat", dtype="uint8", backe
 
 
 def descriptor_blocks(
-    image, *, step=1, bin_size=3, window="flat", dtype="uint8", backend="numba"
-) -> Iterator:
+    image, *, step=1, bin_size=3, window="flat", dtype="uint8", backend="numba", device=None
+) -> Iterator[np.ndarray]:
     """The descriptors of `dense_sift` in order, in blocks of whole frame rows: arrays (m, 128).
 
     Memory stays at one block however large the image (`numba`; the other back ends make one block), but
-    for large bins, whose pooled image is kept whole.
+    for large bins under the flat window, whose pooled image is kept whole. Errors are those of `dense_sift`.
     """
     if backend != "numba":
         descriptors = dense_sift(
-            image, step=step, bin_size=bin_size, window=window, dtype=dtype, backend=backend
+            image, step=step, bin_size=bin_size, window=window, dtype=dtype, backend=backend, device=device
         )[1]
         if len(descriptors):
             yield descriptors
         return
+    check_device(backend, device)
     image, step, bin_size = _checked(image, step, bin_size, window, dtype, backend)
     n_y, n_x = grid_shape(image.shape, step, bin_size)
     if n_y and n_x:
@@ -141,7 +142,13 @@ def grid_shape(shape, step, bin_size) -> tuple[int, int]:
 
 
 def frame_centres(shape, *, step=1, bin_size=3) -> np.ndarray:
-    """Centres (y, x) of the frames in an image of this shape: float32 (n, 2), row-major."""
+    """Centres (y, x) of the frames in an image of this shape: float32 (n, 2), row-major.
+
+    Raises
+    ------
+    ValueError
+        A step or bin size below 1, or not whole.
+    """
     (n_y, n_x), step, bin_size = (
         grid_shape(shape, step, bin_size),
         image_pair("step", step),
@@ -192,14 +199,15 @@ def _checked(image, step, bin_size, window, dtype, backend):
     image = np.ascontiguousarray(image, dtype=np.float32)
     if not np.isfinite(image).all():
         raise ValueError("the image holds NaN or infinite pixels: replace them")
-    for name, value, known in (
-        ("window", window, WINDOWS),
-        ("dtype", dtype, DTYPES),
-        ("backend", backend, BACKENDS),
-    ):
-        if value not in known:
-            raise ValueError(f"unknown {name} {value!r}: choose from {', '.join(known)}")
+    _check_name("window", window, WINDOWS)
+    _check_name("dtype", dtype, DTYPES)
+    _check_name("backend", backend, BACKENDS)
     return image, image_pair("step", step), image_pair("bin_size", bin_size)
+
+
+def _check_name(name: str, value: str, known: tuple[str, ...]) -> None:
+    if value not in known:
+        raise ValueError(f"unknown {name} {value!r}: choose from {', '.join(known)}")
 
 
 def _numba_rows(image, step, bin_size, window, dtype) -> Callable[[int, int], np.ndarray]:
@@ -233,7 +241,8 @@ def _torch_descriptors(image, step, bin_size, window, dtype, device) -> np.ndarr
 
 
 def check_device(backend: str, device: str | None) -> None:
-    """ValueError where a device is named and the back end has no use for it."""
+    """ValueError for an unknown back end, or where a device is named that it has no use for."""
+    _check_name("backend", backend, BACKENDS)
     if backend != "torch" and device not in (None, "cpu"):
         raise ValueError(f"device {device!r}: the back end {backend} computes on the processor: take torch")
 

@@ -49,6 +49,12 @@ class TinyImage(TransformerMixin, BaseEstimator):
     n_jobs : int or None
         Threads; None means all cores. The result does not depend on it.
 
+    Raises
+    ------
+    ValueError
+        From `fit` and `transform`: a size below 1, an unknown filter or norm, an image that cannot be read
+        (`OSError` where there is none), a single image in place of several.
+
     Notes
     -----
     A row depends on its own image only. The defaults are those of report R1 (part 1, tiny images),

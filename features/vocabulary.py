@@ -28,6 +28,7 @@ class Vocabulary:
     Attributes
     ----------
     words : float32 (K, 128)
+        Of another width only where words come from elsewhere; `check_fits` refuses them.
     identity : dict
         Everything the words depend on: format version, back end, dtype, resize rule, step, vocabulary
         step, bin size, window, descriptors per image, number of words, seed, and the fingerprint of the

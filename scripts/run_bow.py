@@ -17,7 +17,7 @@ try:
     from experiments.tabulate import Outcome, check_request, present
     from features import BagOfWords
     from features.bag_of_words import HISTOGRAM_NORMS
-    from features.dense_sift import torch_device
+    from features.dense_sift import check_device, torch_device
 except ImportError as error:
     print(f"error: scenebench cannot be imported ({error}): run `make install` in {PROJECT}", file=sys.stderr)
     raise SystemExit(2) from None
@@ -97,13 +97,13 @@ def _main(argv: Sequence[str] | None) -> None:
 
 
 def _backend(backend: str, device: str | None) -> str:
-    """The back end, torch where a device asks for it; ValueError before any work."""
-    if device is not None and backend not in ("numba", "torch"):
-        raise ValueError(f"--device {device}: the back end {backend} computes on the processor: leave it out")
-    if backend != "torch" and device in (None, "cpu"):
-        return backend
-    torch_device(device)
-    return "torch"
+    """The back end, torch in place of numba where a device asks for it; ValueError before any work."""
+    if backend == "numba" and device not in (None, "cpu"):
+        backend = "torch"
+    check_device(backend, device)
+    if backend == "torch":
+        torch_device(device)
+    return backend
 
 
 if __name__ == "__main__":

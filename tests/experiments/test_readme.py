@@ -4,7 +4,7 @@ import csv
 
 import pytest
 
-from experiments.benchmark_table import write_benchmark
+from experiments.benchmark_table import read_benchmarks, write_benchmark
 from experiments.readme import SPEED, TABLES, Results, filled
 from experiments.tables import HEADER
 from scenes.dataset import committed_fingerprint
@@ -77,7 +77,11 @@ def test_the_table_of_speed_turns_ratios_round_and_says_what_is_owed(tmp_path):
         path=tmp_path / "benchmarks.csv",
     )  # fmt: skip
     table = filled("<!-- table: speed -->\n<!-- end -->\n", tmp_path).splitlines()
-    assert f"| {SPEED[0]} | 0.5 s | theirs, 4 s | 8.0 | 5.0 to 10.0 |" in table
-    assert f"| {SPEED[1]} | owed |  |  |  |" in table
+    assert f"| {SPEED[0]} | 0.5 s | theirs, 4 s | 8 | 5 to 10 | 3 | 8 images |" in table
+    assert f"| {SPEED[1]} | owed |  |  |  |  |  |" in table
     every = filled("<!-- table: measurements -->\n<!-- end -->\n", tmp_path).splitlines()
-    assert f"| {SPEED[0]} | 0.5 | 4 | 0.125 | 0.100 to 0.200 | 1 | 8 images |" in every
+    assert f"| {SPEED[0]} | 0.5 | 4 | 0.125 | 0.1 to 0.2 | 1 | 8 images |" in every
+
+
+def test_every_claim_of_the_table_of_speed_was_measured():
+    assert set(SPEED) <= {row["claim"] for row in read_benchmarks()}

@@ -253,7 +253,10 @@ def test_the_fixed_order_sum_is_what_it_says():
     assert dot(x, w) == ((s[0] + s[4]) + (s[1] + s[5])) + ((s[2] + s[6]) + (s[3] + s[7]))
 
 
-@pytest.mark.parametrize("order", ["SCENEBENCH_VNNI=0", "NUMBA_CPU_NAME=generic", "NUMBA_CPU_FEATURES=+sse2"])
+@pytest.mark.parametrize(
+    "order",
+    ["SCENEBENCH_VNNI=0", "NUMBA_CPU_NAME=generic", "NUMBA_CPU_FEATURES=+sse2", "NUMBA_ENABLE_AVX=0"],
+)
 def test_the_8_bit_products_can_be_turned_off(order):
     code = "from features import _vnni; print(_vnni.available())"
     environment = {**os.environ, **dict([order.split("=")])}

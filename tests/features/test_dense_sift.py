@@ -447,6 +447,13 @@ def test_a_device_that_the_back_end_cannot_use_is_refused_not_ignored():
         dense_sift(np.zeros((20, 20)), device="cuda")
     with pytest.raises(ValueError, match=message):
         BagOfWords(n_words=2, device="cuda").fit([np.zeros((20, 20))])
+    with pytest.raises(ValueError, match=message):
+        next(descriptor_blocks(np.zeros((20, 20)), device="cuda"))
+    with pytest.raises(ValueError, match="unknown backend 'other': choose from numba"):
+        BagOfWords(n_words=2, backend="other", device="cuda").fit([np.zeros((20, 20))])
+    bag = BagOfWords(n_words=2).fit([np.arange(400.0).reshape(20, 20) % 7])
+    with pytest.raises(ValueError, match=message):
+        bag.set_params(device="cuda").transform([np.zeros((20, 20))])
     assert len(dense_sift(np.zeros((20, 20)), device="cpu")[0]) == 121
 
 
