@@ -155,7 +155,9 @@ def _cell(rows: dict[tuple[str, str], Row], setting: Setting, metric: str, which
         last = f" (last {float(main.measured):.4f})" if main.measured else ""
         return f"failed: {main.reason}{last}" if metric == "accuracy" else ""
     row = rows.get((setting.label, metric))
-    return OWED if row is None else _shown(float(row.measured), metric)
+    if row is None:  # of a training without test-time views, say, there is no figure without them
+        return OWED if main is None else ""
+    return _shown(float(row.measured), metric)
 
 
 def _shown(value: float, metric: str) -> str:
