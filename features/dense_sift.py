@@ -88,8 +88,7 @@ def dense_sift(image, *, step=1, bin_size=3, window="flat", dtype="uint8", backe
     >>> frames
     array([[4.5, 4.5]], dtype=float32)
     """
-    image, step, bin_size = _checked(image, step, bin_size, window, dtype, backend)
-    check_device(backend, device)
+    image, step, bin_size = _checked(image, step, bin_size, window, dtype, backend, device)
     frames = frame_centres(image.shape, step=step, bin_size=bin_size)
     if len(frames) == 0:
         return frames, np.zeros((0, 128), dtype)
@@ -120,8 +119,7 @@ def descriptor_blocks(
         if len(descriptors):
             yield descriptors
         return
-    check_device(backend, device)
-    image, step, bin_size = _checked(image, step, bin_size, window, dtype, backend)
+    image, step, bin_size = _checked(image, step, bin_size, window, dtype, backend, device)
     n_y, n_x = grid_shape(image.shape, step, bin_size)
     if n_y and n_x:
         make = _numba_rows(image, step, bin_size, window, dtype)
@@ -190,7 +188,7 @@ def gaussian_taps(bin_size: tuple[int, int]) -> list[np.ndarray]:
     ]
 
 
-def _checked(image, step, bin_size, window, dtype, backend):
+def _checked(image, step, bin_size, window, dtype, backend, device):
     image = np.asarray(image)
     if image.ndim == 3 and image.shape[2] == 1:
         image = image[:, :, 0]
@@ -201,7 +199,7 @@ def _checked(image, step, bin_size, window, dtype, backend):
         raise ValueError("the image holds NaN or infinite pixels: replace them")
     _check_name("window", window, WINDOWS)
     _check_name("dtype", dtype, DTYPES)
-    _check_name("backend", backend, BACKENDS)
+    check_device(backend, device)
     return image, image_pair("step", step), image_pair("bin_size", bin_size)
 
 
