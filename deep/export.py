@@ -125,6 +125,8 @@ def load_onnx(path: Path) -> SavedModel:
     FileNotFoundError, ValueError
         No such file; onnx or onnxruntime is missing; damaged; external data; metadata missing or wrong; a
         graph that does not take images of that size to as many outputs as there are classes.
+    MemoryError
+        It needs more than there is.
     """
     path = Path(path)
     if not path.is_file():
@@ -160,6 +162,8 @@ def load_onnx(path: Path) -> SavedModel:
     except MemoryError:
         raise
     except Exception as error:  # onnxruntime raises its own kinds
+        if "alloc" in str(error):
+            raise MemoryError(str(error)) from error
         reason = " ".join(str(error).split())[:200]
         raise ValueError(f"{path}: cannot be used ({reason}): export it again") from None
     return SavedModel(network, "onnx", {}, **use)

@@ -24,7 +24,7 @@ from pathlib import Path
 from typing import Any
 
 from experiments.data import image_sources
-from experiments.truth import pictures_in
+from experiments.truth import shown_in
 from reports import grade
 from reports.feedback import (
     feedback_page,
@@ -38,7 +38,19 @@ from reports.feedback import (
 from reports.grading import Rerun
 from reports.judging import Truth
 from reports.rubric import Rubric
-from reports.submission import RUNNABLE, Finding, Submission, holds_submission, read_submission, shown
+from reports.submission import (
+    DEEPEST,
+    MOST_ENTRIES,
+    RUNNABLE,
+    Finding,
+    Submission,
+    holds_parts,
+    holds_predictions,
+    holds_submission,
+    is_clutter,
+    read_submission,
+    shown,
+)
 from scenes.archives import archive_members, damage_reported
 from scenes.dataset import progress
 from scenes.files import atomic_path, scratch_folder
@@ -48,9 +60,10 @@ MOST_MEMBERS, MOST_UNPACKED = 2000, 2**29
 _RESULTS, _FEEDBACK, _KEPT = "results.json", "feedback.html", ".graded"
 _OURS = ("gradebook.csv", "items.csv", "instructor.html")
 _OUT_OF_MEMORY = 77  # exit code of a child
-_FORMAT = 1  # of what is kept: another number grades all anew
-_MOST_LISTED, _DEEPEST = 20_000, 3  # of a submission nothing deeper is read
-_MOST_STEPS = 20  # of a path in an archive
+_FORMAT = 2  # of what is kept: another number grades all anew
+# What holds a submission in one file; others are refused with a reason when they are opened.
+_ARCHIVES = (".zip", ".tar", ".gz", ".tgz", ".bz2", ".xz", ".7z", ".rar")
+_MOST_WRAPPED = 3  # folders and archives around a submission
 _LONGEST_NAME = 200  # bytes
 _LOOK_SECONDS = 0.2  # between looks whether to stop
 # multiprocessing asks after everybody's children whenever one is started, and each may be asked only once
@@ -78,54 +91,87 @@ class Grading:
     memory_bytes: int = 4 * 2**30
 
 
-def find_submissions(paths: Sequence[Path], grading: Grading, *, one: bool = False) -> dict[str, Path]:
-    """Submissions by the name of their row: folders and .zip files, or all those in a folder of them.
+def find_submissions(
+    paths: Sequence[Path], grading: Grading, *, one: bool = False, out: Path | None = None
+) -> tuple[dict[str, Path], list[str]]:
+    """Submissions by the name of their row: folders and archives, or all those in a folder of them.
 
-    With `one` each path is a submission, whatever it holds.
+    With `one` each path is a submission, whatever it holds. Of several paths each is one, unless it is a
+    folder of several; the rows of these begin with its name then. `out` is no submission.
+
+    Returns
+    -------
+    (dict of str to path, list of str)
+        The submissions; and what somebody should know about the way they were found.
 
     Raises
     ------
     FileNotFoundError, ValueError
         No such path; a folder without any.
     """
-    found: list[Path] = []
-    parts = ", ".join(grading.rubric.parts)
+    found: list[tuple[str, Path]] = []
+    said: list[str] = []
     for given in paths:
         path = given.resolve() if given.is_symlink() else given
         if not path.exists():
             raise FileNotFoundError(
                 f"{path}: no such submission: give a folder, a .zip, or a folder of these"
             )
-        has_part = any((path / part).is_dir() for part in grading.rubric.parts)
-        if grading.part is None and not one and not has_part and (path / "pred.csv").is_file():
-            raise ValueError(
-                f"{path} holds predictions itself: say which part they are with --part ({parts})"
-            )
-        if one or not path.is_dir() or holds_submission(path, grading.rubric.parts):
-            found.append(path)
-            continue
-        inside = sorted(
-            entry for entry in path.iterdir()
-            if entry.name[0] != "." and (entry.is_dir() or entry.suffix.lower() == ".zip")
-            and not (entry / _KEPT).is_dir()  # grades of an earlier call
-        )  # fmt: skip
-        if not inside:
-            raise ValueError(
-                f"{path}: no submission: it has none of {parts}, no pred.csv, and no folder or .zip of a "
-                "submission"
-            )
-        found += inside
-    return dict(zip(_row_names(found), found, strict=True))
-
-
-def _row_names(paths: Sequence[Path]) -> list[str]:
-    """A name for each submission that can be a folder beside the others, and beside our own files."""
-    stems = []
-    for path in paths:
+        alone, inside = len(paths) == 1, []
+        if path.is_dir() and not one:
+            inside = _submissions_in(path, grading, out, alone, said)
         whole = Path(os.path.abspath(path))  # of ".", too; links stay what they are
-        stem = whole.name[: -len(".zip")] if whole.suffix.lower() == ".zip" else whole.name
-        stem = stem.strip(". ") or "submission"
-        stems.append(stem.encode("utf-8", "surrogateescape")[:_LONGEST_NAME].decode("utf-8", "ignore"))
+        before = "" if alone else f"{whole.name}-"
+        found += [(before + entry.name, entry) for entry in inside] or [(whole.name, path)]
+    names = _row_names([name for name, _ in found])
+    return dict(zip(names, (path for _, path in found), strict=True)), said
+
+
+def _submissions_in(
+    path: Path, grading: Grading, out: Path | None, alone: bool, said: list[str]
+) -> list[Path]:
+    """The submissions in a folder of them; none where it is a submission itself."""
+    parts, wanted = grading.rubric.parts, ", ".join(grading.rubric.parts)
+    ours = None if out is None else out.resolve()
+    entries = sorted(each for each in path.iterdir() if not is_clutter(each.name) and each.resolve() != ours)
+    inside = [entry for entry in entries if entry.is_dir() or entry.suffix.lower() in _ARCHIVES]
+    named = {*holds_parts(path, parts)}
+    # a folder called like a part is a submission where it has parts in it
+    submitted = [
+        entry for entry in inside if entry.is_dir() and (
+            holds_parts(entry, parts)
+            or (grading.part is not None and entry.name not in named and holds_predictions(entry))
+        )
+    ]  # fmt: skip
+    own_parts = named - {entry.name for entry in submitted}
+    here = bool(own_parts) or (holds_predictions(path) and (grading.part is not None or not inside))
+    if not submitted and here:
+        if not own_parts and grading.part is None and alone:
+            raise ValueError(
+                f"{path} holds predictions itself: say which part they are with --part ({wanted})"
+            )
+        return []
+    if not alone and len(inside) < 2:
+        return []  # what is wrapped into a folder, or nothing: the reason comes with its row
+    if not inside:
+        raise ValueError(
+            f"{path}: no submission: it has none of {wanted}, no pred.csv, and no folder or .zip of a "
+            "submission"
+        )
+    if here:
+        like = ", ".join(sorted(own_parts)) or "predictions"
+        said.append(
+            f"{path} holds submissions and, like a submission, {like}: taken for a folder of submissions "
+            "(--one: for one)"
+        )
+    if others := [entry.name for entry in entries if entry not in inside]:
+        said.append(f"{path}: {len(others)} files there are no submissions ({shown(', '.join(others), 100)})")
+    return inside
+
+
+def _row_names(stems: Sequence[str]) -> list[str]:
+    """A name for each submission that can be a folder beside the others, and beside our own files."""
+    stems = [_as_folder(stem) for stem in stems]
     stems_folded, taken = {stem.casefold() for stem in stems}, {*_OURS, _KEPT}
     names: list[str] = []
     for stem in stems:
@@ -137,6 +183,12 @@ def _row_names(paths: Sequence[Path]) -> list[str]:
         taken.add(name.casefold())
         names.append(name)
     return names
+
+
+def _as_folder(name: str) -> str:
+    ending = next((end for end in (".tar.gz", *_ARCHIVES) if name.lower().endswith(end)), "")
+    name = os.fsencode(name[: len(name) - len(ending)])[:_LONGEST_NAME].decode("utf-8", "ignore")
+    return name.strip(". ") or "submission"
 
 
 def grade_all(
@@ -151,42 +203,53 @@ def grade_all(
 
     A submission that was graded before by the same rubric and truth, and whose files have not changed, is
     not graded again, unless `fresh`.
+
+    Raises
+    ------
+    OSError
+        `out` cannot be written.
+    ValueError
+        Something in `out` is called like a submission and is no folder.
     """
-    (out / _KEPT).mkdir(parents=True, exist_ok=True)
-    stop = threading.Event()
     names = sorted(submissions)
+    for name in names:
+        if os.path.lexists(out / name) and not (out / name).is_dir():
+            raise ValueError(f"{out / name} is in the way of a submission's folder: give another --out")
+    (out / _KEPT).mkdir(parents=True, exist_ok=True)
+    stop, same = threading.Event(), _fingerprint(grading)
     with ThreadPoolExecutor(n_jobs or os.cpu_count() or 1) as pool:
         try:
             graded = list(progress(
-                pool.map(lambda name: _graded(name, submissions[name], grading, out, fresh, stop), names),
+                pool.map(
+                    lambda name: _graded(name, submissions[name], grading, same, out, fresh, stop), names
+                ),
                 total=len(names), description="grading", unit="submissions",
             ))  # fmt: skip
         except BaseException:
             stop.set()
             pool.shutdown(cancel_futures=True)
             raise
+    graded = [each | {"path": str(submissions[each["submission"]])} for each in graded]
     found = items(graded, grading.truths)
+    _write(out / _OURS[0], gradebook_csv(graded))
+    _write(out / _OURS[1], items_csv(found))
     pictures = {
-        part: pictures_in(folder, list(grading.truths[part].labels))
+        part: shown_in(folder, list(grading.truths[part].labels))
         for part, folder in grading.images.items()
     }
-    texts = {
-        _OURS[0]: gradebook_csv(graded),
-        _OURS[1]: items_csv(found),
-        _OURS[2]: instructor_page(grading.rubric.title, graded, found, pictures),
-    }
-    for name, text in texts.items():
-        _write(out / name, text)
+    _write(out / _OURS[2], instructor_page(grading.rubric.title, graded, found, pictures))
     return graded
 
 
 # ------------------------------------------------------------------------------------------- one submission
 
 
-def _graded(name: str, path: Path, grading: Grading, out: Path, fresh: bool, stop: threading.Event) -> dict:
+def _graded(
+    name: str, path: Path, grading: Grading, same: str, out: Path, fresh: bool, stop: threading.Event
+) -> dict:
     """What a submission came to, from an earlier call or by its own processes; never an error of its own."""
     kept = out / _KEPT / f"{hashlib.sha256(os.fsencode(name)).hexdigest()[:32]}.json"
-    key = _key(path, grading)
+    key = _key(path, same)
     before = None if fresh else _kept(kept)
     is_there = all((out / name / file).is_file() for file in (_RESULTS, _FEEDBACK))
     if before is not None and before.get("key") == key and is_there:
@@ -199,6 +262,7 @@ def _graded(name: str, path: Path, grading: Grading, out: Path, fresh: bool, sto
     if stop.is_set():
         raise InterruptedError("stopped")
     (out / name).mkdir(exist_ok=True)
+    kept.unlink(missing_ok=True)  # a call cut short between these files must not look like one that was not
     _write(out / name / _RESULTS, json.dumps(gradescope_json(graded), indent=1) + "\n")
     _write(out / name / _FEEDBACK, feedback_page(graded))
     # what the machine may be to blame for is tried again by the next call
@@ -244,7 +308,10 @@ def _rerun(
     if not model.name.lower().endswith(RUNNABLE):
         return Rerun(None, None, f"only {' and '.join(RUNNABLE)} files are run", "not_run"), True
     answer = scratch / f"rerun-{part}.json"
-    names = list(grading.truths[part].labels)
+    # truths come class by class: a model could look at its neighbours. This order only the answers tell.
+    labels = grading.truths[part].labels
+    secret = hashlib.sha256(json.dumps(sorted(labels.items())).encode()).digest()
+    names = sorted(labels, key=lambda name: hashlib.sha256(secret + os.fsencode(name)).digest())
     problem = child(_predict_again, model, grading.images[part], names, scratch, answer)
     if problem:
         return Rerun(None, None, f"running it failed: {_PROBLEMS.get(problem, problem)}", problem), False
@@ -258,15 +325,26 @@ def _rerun(
 
 
 def _open(path: Path, unpacked: Path, parts: Sequence[str], part: str | None, answer: Path) -> None:
-    """Unpack a .zip, find the submission in it and its models."""
+    """Unpack an archive, find the submission in it and its models."""
     found: dict = {"problem": "", "lasts": True, "folder": str(path), "models": {}}
     try:
         if path.is_symlink():
             raise ValueError("it is a link, which is not followed")
-        folder = path if path.is_dir() else _unpack(path, unpacked)
-        inside = [entry for entry in folder.iterdir() if entry.is_dir() and not entry.is_symlink()]
-        if len(inside) == 1 and not holds_submission(folder, parts):
-            folder = inside[0]
+        unpacked.mkdir()
+        folder = path if path.is_dir() else _unpack(path, unpacked / "0")
+        for step in range(1, _MOST_WRAPPED + 1):
+            inside = [
+                entry for entry in folder.iterdir() if not is_clutter(entry.name) and not entry.is_symlink()
+                and (entry.is_dir() or entry.suffix.lower() in _ARCHIVES)
+            ]  # fmt: skip
+            if len(inside) != 1 or holds_submission(folder, parts):
+                break
+            folder = inside[0] if inside[0].is_dir() else _unpack(inside[0], unpacked / str(step))
+        if not holds_submission(folder, parts):
+            wanted = ", ".join(f"{each}/" for each in parts)
+            names = sorted(entry.name for entry in folder.iterdir())
+            there = ", ".join(names[:5]) + (", ..." if len(names) > 5 else "")
+            raise ValueError(f"it holds none of {wanted}, but {there or 'nothing'}")
         submission = read_submission(folder, parts, only_part=part)
         found["folder"] = str(folder)
         found["models"] = {
@@ -285,10 +363,11 @@ def _unpack(path: Path, to: Path) -> Path:
     to.mkdir()
     with damage_reported(path):
         for name, stream in archive_members(path, max_members=MOST_MEMBERS, max_bytes=MOST_UNPACKED):
+            name = name.replace("\\", "/")  # of an archive made on Windows
             if name.startswith("__MACOSX/"):
                 continue
-            if name.count("/") > _MOST_STEPS:
-                raise ValueError(f"{path}: holds folders more than {_MOST_STEPS} deep")
+            if name.count("/") >= DEEPEST:
+                raise ValueError(f"{path}: holds folders more than {DEEPEST} deep")
             target = to / name
             target.parent.mkdir(parents=True, exist_ok=True)
             try:
@@ -333,7 +412,9 @@ def _predict_again(model: Path, folder: Path, names: Sequence[str], scratch: Pat
         found |= {"problem": f"{error.name} is not installed here", "lasts": False}
     except UnreadableImage:
         found |= {"problem": "a test image cannot be read", "lasts": False}
-    except (ValueError, OSError) as error:
+    except OSError as error:  # its text may name a test image
+        found |= {"problem": error.strerror or "unreadable", "lasts": False}
+    except ValueError as error:
         found["problem"] = " ".join(str(error).replace(str(model), model.name).split())[:300]
     answer.write_text(json.dumps(found), "utf-8")
 
@@ -356,7 +437,7 @@ def run_limited(
     Memory is limited where the system can (not on macOS and Windows).
     """
     process = _forks().Process(target=_limited, args=(work, args, seconds, memory_bytes), daemon=True)
-    with _ONE_AT_A_TIME:
+    with _ONE_AT_A_TIME, _nothing_from_here():
         process.start()
     ends = time.monotonic() + seconds
     while not stop.is_set() and (left := ends - time.monotonic()) > 0:
@@ -383,6 +464,20 @@ def _forks() -> Any:
     context = multiprocessing.get_context("forkserver")
     context.set_forkserver_preload([__name__])
     return context
+
+
+@contextlib.contextmanager
+def _nothing_from_here() -> Iterator[None]:
+    """Python processes started within import nothing from the current folder, which may be a submission."""
+    before = os.environ.get("PYTHONSAFEPATH")
+    os.environ["PYTHONSAFEPATH"] = "1"
+    try:
+        yield
+    finally:
+        if before is None:
+            del os.environ["PYTHONSAFEPATH"]
+        else:
+            os.environ["PYTHONSAFEPATH"] = before
 
 
 def _memory_in_use() -> int:
@@ -420,42 +515,60 @@ def _limited(work: Callable[..., None], args: tuple, seconds: float, memory_byte
         os._exit(_OUT_OF_MEMORY)
     except RuntimeError as error:
         # torch says so when it gets no memory
-        os._exit(_OUT_OF_MEMORY if "memory" in str(error) else 1)
+        os._exit(_OUT_OF_MEMORY if "memory" in str(error) or "alloc" in str(error) else 1)
     sys.exit(0)
 
 
 # ---------------------------------------------------------------------------------------------------- files
 
 
-def _key(path: Path, grading: Grading) -> str:
-    """Tells whether a submission or what it is graded by has changed; never twice the same if it cannot."""
-    parts: list = [
+def _fingerprint(grading: Grading) -> str:
+    """Tells whether what submissions are graded by has changed, the test images included."""
+    images = {}
+    for part, folder in grading.images.items():
+        images[part] = [_state(file) for file in sorted(folder.iterdir())]  # of a set in arrays, that is all
+        for inside in (folder / "test", folder / "val", folder):
+            with contextlib.suppress(OSError):  # the images are in one of these
+                images[part] += [_state(inside / name) for name in grading.truths[part].labels]
+    return _hashed([
         _FORMAT, dataclasses.asdict(grading.rubric),
-        {part: [truth.labels, truth.official] for part, truth in grading.truths.items()},
-        {part: str(folder) for part, folder in grading.images.items()},
+        {part: [truth.labels, truth.official] for part, truth in grading.truths.items()}, images,
         grading.part, grading.seconds, grading.memory_bytes,
-    ]  # fmt: skip
-    for number, listed in enumerate(_listed(path, _DEEPEST)):
-        if number == _MOST_LISTED or listed is None:
-            parts.append(os.urandom(16).hex())
-            break
-        parts.append(listed)
+    ])  # fmt: skip
+
+
+def _key(path: Path, same: str) -> str:
+    """Tells whether a submission has changed, or `same` has; never twice the same if that cannot be told."""
+    listed = list(itertools.islice(_listed(path, DEEPEST + _MOST_WRAPPED), MOST_ENTRIES + 1))
+    unsure = len(listed) > MOST_ENTRIES or None in listed
+    return _hashed([same, listed, os.urandom(16).hex() if unsure else ""])
+
+
+def _hashed(parts: list) -> str:
     text = json.dumps(parts, sort_keys=True)
     return hashlib.sha256(text.encode("utf-8", "surrogatepass")).hexdigest()
 
 
 def _listed(path: Path, deeper: int) -> Iterator[list | None]:
-    """Path, size and time of all that is read of a submission; None for what cannot be looked at."""
+    """The state of all that is read of a submission; None for what cannot be looked at."""
     try:
-        status = path.lstat()
-        yield [str(path), status.st_size, status.st_mtime_ns]
-        if deeper and stat.S_ISDIR(status.st_mode):
+        yield _state(path)
+        if stat.S_ISDIR(path.lstat().st_mode):
+            if not deeper:
+                yield None
+                return
             with os.scandir(path) as entries:
-                names = sorted(entry.name for entry in itertools.islice(entries, _MOST_LISTED))
+                names = sorted(entry.name for entry in itertools.islice(entries, MOST_ENTRIES))
             for name in names:
                 yield from _listed(path / name, deeper - 1)
     except OSError:
         yield None
+
+
+def _state(path: Path) -> list:
+    """Path, size and times of a file, that which nobody can set among them, and which file it is."""
+    status = path.lstat()
+    return [str(path), status.st_size, status.st_mtime_ns, status.st_ctime_ns, status.st_ino]
 
 
 def _kept(path: Path) -> dict | None:

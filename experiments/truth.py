@@ -19,7 +19,7 @@ from scenes.formats import (
     read_classes,
     which_kind,
 )
-from scenes.reading import read_pixels
+from scenes.reading import UnreadableImage, read_pixels
 from scenes.synthetic import synthetic_folder
 
 KNOWN_TRUTHS = ("scene15", "cifar10", "mnist", "fashion_mnist", "synthetic")
@@ -95,6 +95,19 @@ def pictures_in(folder: Path, names: Sequence[str]) -> Callable[[str], np.ndarra
     if sources is None:
         raise FileNotFoundError(f"{folder} holds no {names[0]}: give the folder with the test images")
     return lambda name: read_pixels(sources[name])
+
+
+def shown_in(folder: Path, names: Sequence[str]) -> Callable[[str], np.ndarray | None]:
+    """As `pictures_in`, but None for a picture that cannot be read."""
+    pixels = pictures_in(folder, names)
+
+    def shown(name: str) -> np.ndarray | None:
+        try:
+            return pixels(name)
+        except UnreadableImage:
+            return None
+
+    return shown
 
 
 def read_predictions(path: Path) -> tuple[list[tuple[str, str]], tuple[str, ...]]:
@@ -190,7 +203,12 @@ def _read_csv(path: Path) -> list[tuple[str, str]]:
     for number, row in enumerate(rows[1:], 2):
         if row and len(row) != len(COLUMNS):
             raise ValueError(f"{path}: row {number} has {len(row)} cells, not {len(COLUMNS)}: correct it")
-    return [(row[0], row[1].strip()) for row in rows[1:] if row]
+    # names may be written on Windows, and need not be valid UTF-8; classes have to be
+    found = [(row[0].replace("\\", "/"), row[1].strip()) for row in rows[1:] if row]
+    for name, label in found:
+        if any("\ud800" <= letter <= "\udfff" for letter in label):
+            raise ValueError(f"{path}: the label of {name[:80]!r} is not UTF-8: save the file as UTF-8")
+    return found
 
 
 def _text(path: Path) -> str:

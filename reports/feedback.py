@@ -5,6 +5,9 @@ from __future__ import annotations
 import csv
 import hashlib
 import io
+import itertools
+import json
+import re
 import statistics
 from collections import defaultdict
 from collections.abc import Callable, Mapping, Sequence
@@ -15,10 +18,12 @@ from reports.grading import Grade
 from reports.judging import Truth
 from reports.page import template, thumbnail
 
-Picture = Callable[[str], np.ndarray]
+Picture = Callable[[str], np.ndarray | None]
 _MOST_SHOWN = 60
-# What a spreadsheet would take for a formula, also behind what it strips.
-_FORMULA = ("=", "+", "-", "@", "\t", "\r")
+# What a spreadsheet would take for a formula, also behind what it strips, and at the start of a cell where it
+# divides lines by semicolons or tabs.
+_FORMULA = re.compile(r"(^|[;\t\r\n])(?=\s*[=+\-@\t\r\uff1d\uff0b\uff0d\uff20])")
+_TURNING = re.compile("[\u200e\u200f\u202a-\u202e\u2066-\u2069]")  # what follows is shown in another order
 
 
 def grade_json(grade: Grade) -> dict:
@@ -40,7 +45,7 @@ def grade_json(grade: Grade) -> dict:
                 "accuracy": judged.accuracy,
                 # in sorted order: that of a truth may change between two calls
                 "right": "".join("01"[right] for _, right in sorted(judged.right.items())),
-                "predictions": _digest([label for _, label in sorted(judged.predicted.items())]),
+                "predictions": _digest(judged.predicted),
             }
             for name, judged in grade.judged.items()
         },
@@ -111,15 +116,17 @@ def items_csv(found: Sequence[Mapping]) -> str:
 
 
 def equal_predictions(all_graded: Sequence[Mapping]) -> list[dict]:
-    """Submissions whose predictions for a part are the same for every image."""
-    groups: dict[tuple[str, str], list[str]] = defaultdict(list)
+    """Parts of submissions that predict the same for every image: ``parts``, and who handed them in."""
+    groups: dict[str, dict[str, list[str]]] = defaultdict(lambda: defaultdict(list))
     for graded in all_graded:
         for part, found in graded["parts"].items():
             if found["predictions"]:  # what predicts nothing is equal to nothing
-                groups[part, found["predictions"]].append(graded["submission"])
-    return [
-        {"part": part, "submissions": names} for (part, _), names in sorted(groups.items()) if len(names) > 1
-    ]
+                groups[found["predictions"]][part].append(graded["submission"])
+    equal = [
+        {"parts": list(parts), "submissions": list(dict.fromkeys(itertools.chain(*parts.values())))}
+        for parts in groups.values() if sum(map(len, parts.values())) > 1
+    ]  # fmt: skip
+    return sorted(equal, key=lambda group: (group["parts"], group["submissions"]))
 
 
 def instructor_page(
@@ -136,7 +143,7 @@ def instructor_page(
     all_graded : sequence of `grade_json`
     found : what `items` gave
     pictures : mapping of parts to callables, optional
-        The pixels of an image by its name.
+        The pixels of an image by its name; None for one that cannot be read.
     """
     scores = [graded["score"] for graded in all_graded]
     summary = {}
@@ -151,8 +158,9 @@ def instructor_page(
         hardest.append({
             "part": part,
             "images": [
-                {**item, "picture": thumbnail(picture(item["filename"])) if picture else None}
+                {**item, "picture": None if pixels is None else thumbnail(pixels)}
                 for item in shown
+                for pixels in [picture(item["filename"]) if picture else None]
             ],
         })  # fmt: skip
     checks = [mark["name"] for mark in all_graded[0]["marks"]] if all_graded else []
@@ -162,11 +170,11 @@ def instructor_page(
     ) + "\n"  # fmt: skip
 
 
-def _digest(predicted: Sequence[str | None]) -> str | None:
-    """A hash of predictions; None where there is none at all."""
-    if not any(predicted):
+def _digest(predicted: Mapping[str, str | None]) -> str | None:
+    """A hash of predictions by image; None where there is none at all."""
+    if not any(predicted.values()):
         return None
-    return hashlib.sha256("\n".join(label or "\0" for label in predicted).encode()).hexdigest()
+    return hashlib.sha256(json.dumps(sorted(predicted.items())).encode()).hexdigest()
 
 
 def _csv(rows: Sequence[Sequence[str]]) -> str:
@@ -176,8 +184,8 @@ def _csv(rows: Sequence[Sequence[str]]) -> str:
 
 
 def _as_text(cell: str) -> str:
-    """A cell that no spreadsheet takes for a formula."""
-    return f"'{cell}" if cell.lstrip().startswith(_FORMULA) or cell.startswith(_FORMULA) else cell
+    """A cell that no spreadsheet takes for a formula, and whose letters stay where they stand."""
+    return _FORMULA.sub(r"\1'", _TURNING.sub("?", cell))
 
 
 def _points(score: float) -> str:

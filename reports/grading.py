@@ -6,23 +6,32 @@ What a submission claims of itself, and everything odd about it, is a finding, w
 
 from __future__ import annotations
 
+import itertools
 import unicodedata
-from collections import defaultdict
+from collections import Counter, defaultdict
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from reports.comparison import mcnemar, p_text
 from reports.judging import Judged, Truth, finding_text, judge
 from reports.metrics import wilson_interval
 from reports.rubric import Check, Rubric, read_rubric
-from reports.submission import Finding, Submission, SubmittedPart, read_submission, shown
+from reports.submission import (
+    Finding,
+    Submission,
+    SubmittedPart,
+    as_windows_wrote,
+    read_submission,
+    shown,
+)
 
 # How many of a model's predictions, computed again, may be others than those handed in.
 MAY_DIFFER = 0.005
 # Accuracies are told with four digits.
 _ROUNDING = 6e-5
 _MOST_LETTERS = 300  # of a finding
+_MOST_ALIKE = 5  # findings of one kind about one part
 
 
 @dataclass(frozen=True)
@@ -135,8 +144,34 @@ def grade(
         findings += part.findings
         if name in truths and part.rows is not None:
             judged[name] = _judged(part, truths[name], reruns.get(name), findings)
+    findings += _equal_parts(judged)
     marks = tuple(_mark(check, submission, truths, judged, reruns) for check in rubric.checks)
-    return Grade(submission.name, rubric.title, marks, tuple(findings), judged)
+    return Grade(submission.name, rubric.title, marks, tuple(_not_endless(findings)), judged)
+
+
+def _equal_parts(judged: Mapping[str, Judged]) -> list[Finding]:
+    """A finding for each two parts that say the same of every image of the same truth."""
+    found = []
+    for (name, one), (other, two) in itertools.combinations(judged.items(), 2):
+        same = one.truth.labels == two.truth.labels and one.predicted == two.predicted
+        if same and any(one.predicted.values()):
+            text = f"{name} and {other} predict the same class for every image: one may be a copy"
+            found.append(Finding("equal_parts", name, text))
+    return found
+
+
+def _not_endless(findings: Sequence[Finding]) -> list[Finding]:
+    """The first few findings of a kind about a part; the last of them says how many more there are."""
+    count = Counter((finding.kind, finding.part) for finding in findings)
+    kept: dict[tuple[str, str], list[Finding]] = defaultdict(list)
+    for finding in findings:
+        same = kept[finding.kind, finding.part]
+        if len(same) < _MOST_ALIKE:
+            same.append(finding)
+        elif len(same) == _MOST_ALIKE:
+            more = count[finding.kind, finding.part] - _MOST_ALIKE
+            same.append(replace(finding, text=f"and {more:,} more of this kind"))
+    return [finding for same in kept.values() for finding in same]
 
 
 def _judged(part: SubmittedPart, truth: Truth, rerun: Rerun | None, findings: list[Finding]) -> Judged:
@@ -179,12 +214,14 @@ def _judged(part: SubmittedPart, truth: Truth, rerun: Rerun | None, findings: li
 
 
 def _respelt(rows: Sequence[tuple[str, str]], truth: Truth) -> tuple[list[tuple[str, str]], int]:
-    """Rows with names as the truth spells them, where only slashes or composed letters tell them apart."""
+    """Rows with names as the truth spells them, where only slashes or the way of writing letters differ."""
     plain: dict[str, list[str]] = {}
     for name in truth.labels:
         plain.setdefault(_plain(name), []).append(name)
     known, bases, found, respelt = truth.labels, truth.by_base_name(), [], 0
     for name, label in rows:
+        if name not in known and name not in bases:
+            name = as_windows_wrote(name)  # that it is so is a finding already
         meant = plain.get(_plain(name), [])
         if name not in known and name not in bases and len(meant) == 1:
             name, respelt = meant[0], respelt + 1
@@ -196,8 +233,9 @@ def _in_several_folders(rows: Sequence[tuple[str, str]], truth: Truth) -> int:
     """How many base names of the truth stand in more wrong folders than the truth has images of that name."""
     bases, folders = truth.by_base_name(), defaultdict(set)
     for name, _ in rows:
-        if name not in truth.labels and (base := name.rsplit("/", 1)[-1]) in bases and base != name:
-            folders[base].add(name)
+        plain = _plain(name)
+        if name not in truth.labels and (base := plain.rsplit("/", 1)[-1]) in bases and base != plain:
+            folders[base].add(plain)
     return sum(len(names) > len(bases[base]) for base, names in folders.items())
 
 
@@ -207,7 +245,8 @@ def _plain(name: str) -> str:
 
 def _shown(image: str, truth: Truth) -> str:
     """An image's name, without the folders of one of the truth, which may be its class."""
-    return f".../{image.rsplit('/', 1)[-1]}" if image in truth.labels and "/" in image else image
+    base = image.replace("\\", "/").rsplit("/", 1)[-1]
+    return f".../{base}" if image in truth.labels and base != image else image
 
 
 # ------------------------------------------------------------------------------------------------------ marks

@@ -16,6 +16,8 @@ METRICS = {"accuracy": True, "file_bytes": False, "seconds": False, "better_than
 _SHARES = ("accuracy", "better_than")  # between 0 and 1
 _MOST_BYTES = 2**20
 _MOST_POINTS, _LARGEST = 1e6, 1e18
+_LEAST_FILE = 1000  # bytes; whoever asks for less means megabytes
+_TAKEN = ("submission", "score", "max_score", "findings")  # columns of the gradebook
 
 
 @dataclass(frozen=True)
@@ -133,7 +135,11 @@ def _rubric(found: Mapping[str, Any]) -> Rubric:
     names = [check.name for check in checks]
     if twice := sorted({name for name in names if names.count(name) > 1}):
         raise ValueError(f"two checks are called {twice[0]!r}: give them different names")
+    if taken := [name for name in names if name.casefold() in _TAKEN]:
+        raise ValueError(f"check {taken[0]!r} is called like a column of the gradebook: give another name")
     parts = {check.part for check in checks}
+    if len({part.casefold() for part in parts}) < len(parts):
+        raise ValueError(f"parts {', '.join(sorted(parts))}: some differ in capitals only")
     for check in checks:
         if check.versus is not None and check.versus not in parts:
             raise ValueError(
@@ -189,6 +195,10 @@ def _check_bounds(where: str, table: Mapping[str, Any]) -> None:
     bounds = [table[key] for key in ("weak", "strong", "threshold") if key in table]
     if metric in _SHARES and max(bounds) > 1:
         raise ValueError(f"{where}: {metric} lies between 0 and 1, not at {max(bounds):g}")
+    if metric == "file_bytes" and min(bounds) < _LEAST_FILE:
+        raise ValueError(f"{where}: {min(bounds):g} bytes: 80 MB are written as 80_000_000")
+    if metric == "accuracy" and table.get("threshold") == 0 and not table.get("strict"):
+        raise ValueError(f"{where}: a threshold of 0 is reached by everybody: ask for more, or strict = true")
     if (metric == "better_than") != ("versus" in table):
         raise ValueError(f"{where}: versus belongs to better_than, and only there")
     if table.get("versus") == table["part"]:

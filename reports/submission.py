@@ -15,25 +15,25 @@ import os
 import re
 import stat
 import struct
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
 MOST_CSV_BYTES = 2**26
 MOST_ROWS = 1_000_000
 _MOST_JSON_BYTES = 2**24
-_MOST_ENTRIES = 20_000
+MOST_ENTRIES = 20_000
 _LONGEST_HEADER, _MOST_NUMBERS = 10_000_000, 2**48
 _RUN_PREDICTIONS, _PREDICTIONS, _RESULT = "predictions.csv", "pred.csv", "result.json"
 _EITHER = {_RUN_PREDICTIONS, _PREDICTIONS}
 # Files beside the predictions that are no models; anything else is one, whatever it is called.
 _NO_MODELS = {
     ".csv", ".json", ".txt", ".md", ".html", ".png", ".svg", ".jpg", ".jpeg", ".pdf", ".py", ".ipynb",
-    ".toml", ".yaml", ".yml", ".log", ".tex",
+    ".toml", ".yaml", ".yml", ".log", ".tex", ".pyc", ".lock",
 }  # fmt: skip
-_NO_MODEL_NAMES = {"scores.npz", ".DS_Store"}
+_NO_MODEL_NAMES = {"scores.npz"}
 _LARGE = 20_000_000  # bytes of a table or picture that somebody should look at
-_DEEPEST = 3
+DEEPEST = 20  # folders within folders that are looked at
 _MAIN_MODEL = "model.safetensors"
 # Models that may be run; never others.
 RUNNABLE = (".safetensors", ".onnx")
@@ -137,27 +137,46 @@ def read_submission(folder: str | Path, parts: Sequence[str], *, only_part: str 
         where = ", ".join(f"{part}/" for part in parts)
         text = f"predictions that lie in none of {where}: not read"
         found.findings.append(Finding("predictions_outside_parts", "", text))
+    read = {part.casefold() for part in parts}
     for name in folders:
         inside = {entry.name for entry in _entries(folder / name)}
-        is_part = name.casefold() in {part.casefold() for part in parts}
-        if not is_part and inside & _EITHER:
+        if name.casefold() not in read and inside & _EITHER:
             found.findings.append(
                 Finding("unknown_part", "", f"folder {_quoted(name)} is none of {', '.join(parts)}: not read")
             )
+    outside = SubmittedPart("")
+    for name, size in _files_below(folder, outside, leave_out=read):
+        if _is_model(name, size) and size > _LARGE:
+            outside.note("model_outside_parts", f"{_quoted(name)} has {size:,} bytes and lies in no part: "
+                         "it counts for none")  # fmt: skip
+    found.findings += outside.findings
     return found
 
 
 def holds_submission(folder: Path, parts: Sequence[str]) -> bool:
-    """Whether a folder is a submission, and not one of submissions: it has a part or predictions."""
-    names = {entry.name.casefold() for entry in _entries(folder)}
-    return bool(names & ({part.casefold() for part in parts} | _EITHER | {_RESULT}))
+    """Whether a folder is a submission: it has a part or predictions."""
+    return bool(holds_parts(folder, parts)) or holds_predictions(folder)
+
+
+def holds_parts(folder: Path, parts: Sequence[str]) -> list[str]:
+    """The entries of a folder that are called like parts, in any spelling."""
+    known = {part.casefold() for part in parts}
+    return [entry.name for entry in _entries(folder) if entry.name.casefold() in known]
+
+
+def holds_predictions(folder: Path) -> bool:
+    """Whether a folder holds predictions itself, or a run without them."""
+    return bool({entry.name for entry in _entries(folder)} & {*_EITHER, _RESULT})
 
 
 def _read_part(folder: Path, name: str) -> SubmittedPart:
-    part = SubmittedPart(name)
+    part, outer = SubmittedPart(name), folder
     entries = {entry.name: entry for entry in _entries(folder)}
     if not _EITHER & entries.keys():
-        inner = [entry for entry in entries.values() if entry.is_dir(follow_symlinks=False)]
+        inner = [
+            entry for entry in entries.values()
+            if entry.is_dir(follow_symlinks=False) and not is_clutter(entry.name)
+        ]  # fmt: skip
         if "table.csv" in entries:
             part.note("several_settings", f"{name}: several settings, none read: hand in one run folder")
             inner = []
@@ -182,8 +201,13 @@ def _read_part(folder: Path, name: str) -> SubmittedPart:
             part.claimed_accuracy = _claim(_bytes_of(folder / _RESULT, _MOST_JSON_BYTES))
         except _Refused as refused:
             part.note(f"result_{refused.kind}", f"{name}: {_RESULT} {refused.text}: ignored")
-    _find_model(folder, entries, part)
+    _find_model(outer, folder, _RESULT in entries, part)
     return part
+
+
+def is_clutter(name: str) -> bool:
+    """Whether systems and tools leave files of this name behind, and nobody means anything by them."""
+    return name.startswith(".") or name in ("__MACOSX", "__pycache__")
 
 
 # ------------------------------------------------------------------------------------------------ predictions
@@ -228,9 +252,9 @@ def _read_predictions(data: bytes, part: SubmittedPart, file: str) -> None:
                 "too_many_rows", f"{part.name}: {file} has over {MOST_ROWS:,} rows: the rest is ignored"
             )
             break
-        part.rows.append((row[name_at], row[label_at].strip()))
+        part.rows.append((row[name_at], as_windows_wrote(row[label_at]).strip()))
         if truth_at is not None:
-            part.labels[row[name_at]] = row[truth_at]
+            part.labels[row[name_at]] = as_windows_wrote(row[truth_at])
     if short:
         part.note("malformed_rows", f"{part.name}: {short} rows of {file} have not {columns} cells: ignored")
     if not part.rows:
@@ -252,8 +276,9 @@ def _text(data: bytes, part: SubmittedPart, file: str) -> str:
     except UnicodeDecodeError:
         if encoding != "utf-8":
             raise _Refused("broken_encoding", f"is no {encoding}") from None
-        text = data.decode("cp1252", "replace")
-        part.note("encoding", f"{where} is not UTF-8: read as Windows-1252")
+        # names of files need not be valid UTF-8: which ones are Windows-1252 the truth tells
+        text = data.decode("utf-8", "surrogateescape")
+        part.note("encoding", f"{where} is not UTF-8: what is not is read as Windows-1252")
     if "\0" in text:
         text = text.replace("\0", "")
         part.note("nul_bytes", f"{where} holds NUL characters: left out")
@@ -261,6 +286,15 @@ def _text(data: bytes, part: SubmittedPart, file: str) -> str:
         kind = "crlf" if "\r\n" in text else "cr"
         part.note(kind, f"{where} has the line ends of another system: read all the same")
         text = text.replace("\r\n", "\n").replace("\r", "\n")
+    return text
+
+
+def as_windows_wrote(text: str) -> str:
+    """A text with bytes that are no UTF-8, all of it read as Windows-1252."""
+    try:
+        text.encode("utf-8")
+    except UnicodeEncodeError:
+        return text.encode("utf-8", "surrogateescape").decode("cp1252", "replace")
     return text
 
 
@@ -305,44 +339,70 @@ def _claim(data: bytes) -> float | None:
     return float(value)
 
 
-def _find_model(folder: Path, entries: dict[str, os.DirEntry], part: SubmittedPart) -> None:
+def _find_model(outer: Path, folder: Path, is_run: bool, part: SubmittedPart) -> None:
+    """Fill in the model files of a part: all below `outer`; `folder` is that with the predictions."""
     models: dict[str, int] = {}
-    for name, size in _files_below(folder, "", _DEEPEST, part):
-        base = name.rsplit("/", 1)[-1]
-        if Path(base).suffix.lower() not in _NO_MODELS and base not in _NO_MODEL_NAMES:
+    for name, size in _files_below(outer, part):
+        if _is_model(name, size):
             models[name] = size
-        elif size > _LARGE and base not in (_PREDICTIONS, _RUN_PREDICTIONS, _RESULT):
+        elif size > _LARGE and name.rsplit("/", 1)[-1] not in (_PREDICTIONS, _RUN_PREDICTIONS, _RESULT):
             part.note("large_file", f"{part.name}: {_quoted(name)} has {size:,} bytes and counts as no model")
-    if not models:
+    if not models or any(finding.kind == "not_all_seen" for finding in part.findings):
         return
+    before = "" if folder == outer else f"{folder.name}/"
     run_again = sorted(name for name in models if name.lower().endswith(RUNNABLE))
-    chosen = _MAIN_MODEL if _MAIN_MODEL in models else [*run_again, *models][0]
+    main = before + _MAIN_MODEL
+    chosen = main if main in models else [*run_again, *models][0]
     if len(models) > 1:
         part.note("several_models", f"{part.name}: {len(models)} model files: their sizes are added")
-    part.model, part.file_bytes = folder / chosen, sum(models.values())
-    part.holds_vectors = chosen == "model.npz" and _RESULT in entries
+    part.model, part.file_bytes = outer / chosen, sum(models.values())
+    part.holds_vectors = chosen == f"{before}model.npz" and is_run
     if len(models) == 1 and chosen.lower().endswith(".safetensors"):
         part.float32_bytes = _float32_bytes(part.model)
 
 
+def _is_model(name: str, size: int) -> bool:
+    """Whether a file counts as a model: it is not empty, hidden and small, a text or a picture."""
+    steps = name.split("/")
+    if not size or (size <= _LARGE and any(is_clutter(step) for step in steps)):
+        return False
+    return steps[-1] not in _NO_MODEL_NAMES and Path(name).suffix.lower() not in _NO_MODELS
+
+
 def _files_below(
-    folder: Path, before: str, deeper: int, part: SubmittedPart
+    folder: Path, part: SubmittedPart, *, leave_out: Collection[str] = ()
 ) -> Iterator[tuple[str, int]]:
-    """Names, from the part on, and sizes of the plain files in a folder and its folders; links are noted."""
-    for entry in _entries(folder):
-        name = before + entry.name
+    """Names, from `folder` on, and sizes of the plain files in it and its folders.
+
+    Links, and that there is more than can be looked at, are noted; `leave_out` are folders at the top.
+    """
+    seen, all_seen, waiting = 0, True, [("", 0)]
+    while waiting and all_seen:
+        before, depth = waiting.pop()
         try:
-            status = entry.stat(follow_symlinks=False)
+            entries = _listing(folder / before)
         except OSError:
-            continue
-        if stat.S_ISREG(status.st_mode):
-            yield name, status.st_size
-        elif stat.S_ISDIR(status.st_mode):
-            if deeper:
-                yield from _files_below(folder / entry.name, f"{name}/", deeper - 1, part)
-        elif Path(name).suffix.lower() not in _NO_MODELS:
-            what = "a link" if stat.S_ISLNK(status.st_mode) else "no plain file"
-            part.note("model_is_no_file", f"{part.name}: {_quoted(name)} is {what}: not looked at")
+            all_seen = False
+            break
+        for entry in entries:
+            name, seen = before + entry.name, seen + 1
+            try:
+                status = entry.stat(follow_symlinks=False)
+            except OSError:
+                continue
+            if stat.S_ISREG(status.st_mode):
+                yield name, status.st_size
+            elif stat.S_ISDIR(status.st_mode):
+                if before or entry.name.casefold() not in leave_out:
+                    waiting.append((f"{name}/", depth + 1))
+            elif Path(name).suffix.lower() not in _NO_MODELS and part.name:
+                what = "a link" if stat.S_ISLNK(status.st_mode) else "no plain file"
+                part.note("model_is_no_file", f"{part.name}: {_quoted(name)} is {what}: not looked at")
+        all_seen = seen < MOST_ENTRIES and not (waiting and waiting[-1][1] > DEEPEST)
+    if not all_seen:
+        where = f"{part.name}: " if part.name else ""
+        part.note("not_all_seen", f"{where}over {MOST_ENTRIES:,} files, or folders more than {DEEPEST} deep "
+                  "or closed: not all is looked at, and no model file counts")  # fmt: skip
 
 
 def _float32_bytes(path: Path) -> int | None:
@@ -370,12 +430,16 @@ def _float32_bytes(path: Path) -> int | None:
 
 
 def _entries(folder: Path) -> list[os.DirEntry]:
-    """What lies in a folder, by name; of very many the first."""
+    """What lies in a folder, by name; of very many the first, and nothing where it cannot be opened."""
     try:
-        with os.scandir(folder) as found:
-            return sorted(itertools.islice(found, _MOST_ENTRIES), key=lambda entry: entry.name)
+        return _listing(folder)
     except OSError:
         return []
+
+
+def _listing(folder: Path) -> list[os.DirEntry]:
+    with os.scandir(folder) as found:
+        return sorted(itertools.islice(found, MOST_ENTRIES), key=lambda entry: entry.name)
 
 
 def _opened(path: Path) -> io.BufferedReader:

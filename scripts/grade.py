@@ -67,8 +67,10 @@ def _main(argv: Sequence[str] | None) -> None:
     }
     grading = Grading(rubric, {part: truth for part, (_, truth) in truths.items()}, images, args.part,
                       args.time_limit, args.memory_limit * 2**20)  # fmt: skip
-    submissions = find_submissions(args.submissions, grading, one=args.one)
+    submissions, said = find_submissions(args.submissions, grading, one=args.one, out=args.out)
     check_writable(args.out)
+    for line in said:
+        print(f"note: {printable(line)}", file=sys.stderr)
     graded = grade_all(submissions, grading, args.out, n_jobs=args.jobs, fresh=args.fresh)
     lines = [["submission", "score", "of", *(check.name for check in rubric.checks), "findings"]]
     for each in graded:
@@ -78,6 +80,11 @@ def _main(argv: Sequence[str] | None) -> None:
             str(len(each["findings"])),
         ])  # fmt: skip
     print("\n".join(aligned(lines)))
+    for part in grading.truths:
+        handed_in = [each["parts"][part] for each in graded if part in each["parts"]]
+        if handed_in and not any(each["predictions"] for each in handed_in):
+            print(f"note: nobody names an image and a class of the truth of {part!r}: is it the right one?",
+                  file=sys.stderr)  # fmt: skip
     print(args.out)
 
 

@@ -4,6 +4,7 @@ import csv
 import dataclasses
 import json
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -14,6 +15,11 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
+
+try:
+    import torch
+except ModuleNotFoundError:
+    torch = None
 
 sys.path.insert(0, str(Path(__file__).parents[1] / "reports"))
 
@@ -34,7 +40,7 @@ def graded(tmp_path, monkeypatch):
 
     def graded(grading=GRADING, **options) -> dict[str, dict]:
         # relative, as they are typed
-        found = find_submissions([Path("all")], grading)
+        found, _ = find_submissions([Path("all")], grading)
         return {each["submission"]: each for each in grade_all(found, grading, Path("out"), **options)}
 
     monkeypatch.chdir(tmp_path)
@@ -188,6 +194,26 @@ def test_a_submission_beyond_the_limits_costs_its_own_row(graded, tmp_path):
     assert kinds(found["heavy"]) == {"not_graded"} and "memory" in found["heavy"]["findings"][0]["text"]
 
 
+def test_nothing_in_the_current_folder_is_executed(tmp_path):
+    """Also not where that is a submission, or a class with a student who is called like a module."""
+    for place in (tmp_path / "class" / "ann", tmp_path / "class"):
+        good(tmp_path / "class" / "ann")
+        for module in ("selectors", "numpy", "torch", "experiments", "signal"):
+            (place / f"{module}.py").write_text(f"open({str(tmp_path / 'ran')!r}, 'w').write(__name__)")
+        if place.name == "class":
+            module = good(place / "shutil") / "__init__.py"
+            module.write_text((place / "signal.py").read_text())
+        (tmp_path / "truth.csv").write_text(table(list(TRUTH.labels.items())))
+        script = Path(__file__).parents[2] / "scripts" / "grade.py"
+        where = [".", "--truth", tmp_path / "truth.csv", "--out", tmp_path / "out"]
+        command = [sys.executable, str(script), *where]
+        environment = {name: value for name, value in os.environ.items() if name != "PYTHONSAFEPATH"}
+        done = subprocess.run(command, cwd=place, capture_output=True, text=True, env=environment)
+        assert done.returncode == 0 and " 100 " in done.stdout, done.stderr
+        assert not (tmp_path / "ran").exists()
+        shutil.rmtree(tmp_path / "class")
+
+
 def test_many_at_a_time_do_not_disturb_each_other():
     def calm(_):
         return run_limited(time.sleep, (0,), 60, MEMORY, threading.Event())
@@ -234,6 +260,42 @@ def test_what_was_graded_is_graded_again_only_when_something_changed(graded, tmp
     assert asked[5:] == ["a", "b", "c"]
     graded(dataclasses.replace(GRADING, rubric=Rubric("x", checks)), n_jobs=1, fresh=True)
     assert asked[8:] == ["a", "b", "c"]
+
+
+def test_a_change_deep_in_a_folder_or_with_its_time_set_back_is_seen(graded, tmp_path):
+    deep = tmp_path / "all" / "ann" / "homework" / "run"
+    good(deep.parent)
+    deep = deep.parent / "tiny" / "run"
+    deep.mkdir()
+    file = deep / "pred.csv"
+    (deep.parent / "pred.csv").rename(file)
+    graded()
+    before = file.stat()
+    file.write_text(table([(name, "cow") for name, _ in rows("tiny")]), "utf-8")  # as long as before
+    os.utime(file, ns=(before.st_atime_ns, before.st_mtime_ns))
+    assert file.stat().st_size == before.st_size
+    assert graded()["ann"]["score"] == 80
+
+
+def test_a_call_cut_short_between_its_files_leaves_none_that_would_be_believed(graded, tmp_path, monkeypatch):
+    good(tmp_path / "all" / "ann")
+    graded()
+    checks = tuple(dataclasses.replace(check, points=1) for check in RUBRIC.checks)
+    other = dataclasses.replace(GRADING, rubric=Rubric("x", checks))
+    write = batch_grading._write
+
+    def cut_short(path, text):
+        if path.name == "feedback.html":
+            raise KeyboardInterrupt
+        write(path, text)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(batch_grading, "_write", cut_short)
+        with pytest.raises(KeyboardInterrupt):
+            graded(other)
+    assert graded()["ann"]["score"] == 100
+    results = json.loads((tmp_path / "out" / "ann" / "results.json").read_text("utf-8"))
+    assert results["score"] == 100
 
 
 def test_the_order_of_the_truth_means_nothing(graded, tmp_path):
@@ -317,7 +379,9 @@ def test_the_class_in_files(graded, tmp_path):
     assert {missed["tiny", name] for name in set(NAMES) - set(right)} == {"3"}
     page = (tmp_path / "out" / "instructor.html").read_text("utf-8")
     assert "<img src=x" not in page and "&lt;img src=x" in page
-    assert "Equal predictions" in page and "tiny: &lt;img" in page
+    assert "Equal predictions" in page and "<li>tiny: &#39;" not in page
+    assert "<li>tiny: &lt;img" in page and str(tmp_path / "all" / "weak") not in page
+    assert "all/weak" in page  # where each was found
     scope = json.loads((tmp_path / "out" / "weak" / "results.json").read_text("utf-8"))
     assert scope["score"] == 80 and sum(test["max_score"] for test in scope["tests"]) == 100
     assert {test["status"] for test in scope["tests"]} == {"passed", "failed"}
@@ -348,11 +412,99 @@ def test_names_that_would_stand_in_each_others_way(tmp_path):
     (tmp_path / "all" / "notes.txt").write_text("x")
     good(tmp_path / "all" / "a-2")
     (good(tmp_path / "all" / "grades") / ".graded").mkdir()
-    assert list(find_submissions([tmp_path / "all"], GRADING)) == [
-        "A", "a-3", "a-2", "a-4", "gradebook.csv-2"
+    found, said = find_submissions([tmp_path / "all"], GRADING, out=tmp_path / "all" / "grades")
+    assert list(found) == ["A", "a-3", "a-2", "a-4", "gradebook.csv-2"]
+    assert said == [f"{tmp_path / 'all'}: 1 files there are no submissions (notes.txt)"]
+    # only our own grades are left out, not what somebody calls so
+    assert "grades" in find_submissions([tmp_path / "all"], GRADING)[0]
+    for name in ("..zip", "...tar.gz"):
+        good(tmp_path / name)
+        assert list(find_submissions([tmp_path / name], GRADING, one=True)[0]) == ["submission"]
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="names that are no text")
+def test_names_that_are_no_text_do_not_leave_the_folder_of_grades(graded, tmp_path):
+    for name in (b"\xff..\xff", b"\xfe", b"\xff.\xff"):
+        good(Path(os.fsdecode(os.fsencode(tmp_path / "all") + b"/" + name)))
+    assert set(graded()) == {"submission", "submission-2", "submission-3"}
+    assert not (tmp_path / "results.json").exists() and not (tmp_path / "out" / "results.json").exists()
+
+
+def test_a_student_called_like_a_part_is_one_of_the_class(tmp_path):
+    for name in ("ann", "Bow", "tiny"):
+        good(tmp_path / "class" / name)
+    (tmp_path / "class" / "result.json").write_text("{}")
+    (tmp_path / "class" / "pred.csv").write_text("x")
+    found, said = find_submissions([tmp_path / "class"], GRADING)
+    assert list(found) == ["Bow", "ann", "tiny"]
+    assert said == [f"{tmp_path / 'class'}: 2 files there are no submissions (pred.csv, result.json)"]
+    # a part may lie beside them
+    put(good(tmp_path / "mixed" / "ann"), table(rows("tiny")))
+    (tmp_path / "mixed" / "ann").rename(tmp_path / "mixed" / "old")
+    good(tmp_path / "one")
+    (tmp_path / "one" / "cnn").rename(tmp_path / "mixed" / "cnn")
+    found, said = find_submissions([tmp_path / "mixed"], GRADING)
+    assert list(found) == ["cnn", "old"]
+    assert "like a submission, cnn: taken for a folder of submissions (--one: for one)" in said[0]
+    # alone, with predictions of one part
+    alone = dataclasses.replace(GRADING, part="bow")
+    for name in ("ann", "bob"):
+        (tmp_path / "alone" / name).mkdir(parents=True)
+        (tmp_path / "alone" / name / "pred.csv").write_text(table(rows("bow")))
+    assert list(find_submissions([tmp_path / "alone"], alone)[0]) == ["ann", "bob"]
+
+
+def test_of_several_paths_each_has_a_row_whatever_it_holds(tmp_path):
+    good(tmp_path / "ann")
+    (tmp_path / "bob").mkdir()
+    (tmp_path / "bob" / "pred.csv").write_text(table(rows("tiny")))
+    (tmp_path / "cid").mkdir()
+    good(tmp_path / "dan" / "ann")
+    good(tmp_path / "section 2" / "ann")
+    good(tmp_path / "section 2" / "eva")
+    given = [tmp_path / name for name in ("ann", "bob", "cid", "dan", "section 2")]
+    assert list(find_submissions(given, GRADING)[0]) == [
+        "ann", "bob", "cid", "dan", "section 2-ann", "section 2-eva"
     ]  # fmt: skip
-    good(tmp_path / "..zip")
-    assert list(find_submissions([tmp_path / "..zip"], GRADING, one=True)) == ["submission"]
+
+
+def test_archives_of_other_kinds_and_wrapped_ones_are_opened_or_have_a_reason(graded, tmp_path):
+    folder = good(tmp_path / "good")
+    shutil.make_archive(str(tmp_path / "all" / "tarred"), "gztar", folder)
+    (tmp_path / "all" / "packed.rar").write_bytes(b"Rar!\x1a\x07\x00")
+    with zipfile.ZipFile(tmp_path / "all" / "windows.zip", "w") as archive:
+        for file in folder.rglob("*.*"):
+            info = zipfile.ZipInfo("homework/x")
+            info.filename = "homework\\" + "\\".join(file.relative_to(folder).parts)
+            archive.writestr(info, file.read_bytes())
+    for name in ("moodle", "mac", "git"):
+        (tmp_path / "all" / name).mkdir()
+    zipped(tmp_path / "all" / "moodle" / "hw.zip", folder)
+    shutil.copytree(folder, tmp_path / "all" / "mac" / "homework")
+    (tmp_path / "all" / "mac" / "__MACOSX").mkdir()
+    shutil.copytree(folder, tmp_path / "all" / "git" / "homework")
+    (tmp_path / "all" / "git" / ".git").mkdir()
+    (tmp_path / "all" / "empty").mkdir()
+    (tmp_path / "all" / "other" / "baseline").mkdir(parents=True)
+    (tmp_path / "all" / "other" / "network").mkdir()
+    found = graded()
+    scores = {name: each["score"] for name, each in found.items()}
+    assert scores == dict.fromkeys(("tarred", "windows", "moodle", "mac", "git"), 100) | dict.fromkeys(
+        ("packed", "empty", "other"), 0
+    )
+    reasons = {name: each["findings"][0]["text"] for name, each in found.items() if each["findings"]}
+    assert "not a .zip, .tar or .tar.gz" in reasons["packed"]
+    assert "none of tiny/, bow/, cnn/, but nothing" in reasons["empty"]
+    assert "but baseline, network" in reasons["other"]
+
+
+def test_what_would_be_in_the_way_is_said_before_anything_is_graded(graded, tmp_path):
+    good(tmp_path / "all" / "ann")
+    (tmp_path / "out").mkdir()
+    (tmp_path / "out" / "ann").write_text("x")
+    with pytest.raises(ValueError, match="in the way of a submission's folder"):
+        graded()
+    assert [path.name for path in (tmp_path / "out").iterdir()] == ["ann"]
 
 
 def test_what_is_no_submission_is_refused(tmp_path):
@@ -363,15 +515,43 @@ def test_what_is_no_submission_is_refused(tmp_path):
     put(good(tmp_path / "one"), table(rows("tiny")))
     with pytest.raises(ValueError, match="say which part they are with --part"):
         find_submissions([tmp_path / "one" / "tiny"], GRADING)
-    assert list(find_submissions([tmp_path], GRADING, one=True)) == [tmp_path.name]
+    assert list(find_submissions([tmp_path], GRADING, one=True)[0]) == [tmp_path.name]
     (tmp_path / "latest").symlink_to(tmp_path / "one")
-    assert find_submissions([tmp_path / "latest"], GRADING) == {"one": tmp_path / "one"}
+    assert find_submissions([tmp_path / "latest"], GRADING)[0] == {"one": tmp_path / "one"}
     alone = dataclasses.replace(GRADING, part="tiny")
-    found = grade_all(find_submissions([tmp_path / "one" / "tiny"], alone), alone, tmp_path / "out")
+    submissions, _ = find_submissions([tmp_path / "one" / "tiny"], alone)
+    found = grade_all(submissions, alone, tmp_path / "out")
     assert found[0]["marks"][0]["score"] == 20
 
 
 # ----------------------------------------------------------------------------------------------- models again
+
+
+class CountsImages(torch.nn.Module if torch else object):
+    """Says of the images of a batch that the first third is the first class, and so on."""
+
+    def forward(self, x):
+        places = torch.arange(x.shape[0]) * 3 // x.shape[0]
+        return torch.nn.functional.one_hot(places, 3).float() + 0 * x.mean((1, 2, 3))[:, None]
+
+
+def test_a_model_learns_nothing_from_the_order_of_the_images(graded, tmp_path, small_folder):
+    pytest.importorskip("onnxruntime")
+    from deep.export import export_onnx
+    from deep.weights import SavedModel
+    from experiments.truth import read_truth
+
+    truth = read_truth(small_folder)
+    assert [*truth.labels.values()] == sorted(truth.labels.values())  # class by class
+    saved = SavedModel(CountsImages().eval(), "x", {}, truth.classes, (3, 32, 32), (0.5,) * 3, (0.25,) * 3,
+                       "squash", {})  # fmt: skip
+    (tmp_path / "all" / "ann" / "cnn").mkdir(parents=True)
+    put(tmp_path / "all" / "ann", table([(name, truth.classes[0]) for name in truth.labels]), "cnn")
+    export_onnx(saved, tmp_path / "all" / "ann" / "cnn" / "net.onnx")
+    checks = (Check("cnn", "accuracy", "accuracy", 10, weak=0, strong=1),)
+    found = graded(Grading(Rubric("T", checks), {"cnn": truth}, {"cnn": small_folder}))
+    assert kinds(found["ann"]) == {"model_differs"}
+    assert found["ann"]["parts"]["cnn"]["accuracy"] < 0.7
 
 
 def test_submitted_models_are_run_again(graded, tmp_path, small_folder):

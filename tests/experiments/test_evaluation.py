@@ -134,6 +134,15 @@ def test_wrong_csvs_are_refused(tmp_path, text, says):
         read_truth(path)
 
 
+def test_a_csv_of_windows(tmp_path):
+    path = tmp_path / "truth.csv"
+    path.write_text("filename,label\na\\1.png,K\u00fcche\nb\\1.png,Bad\n", "utf-8")
+    assert read_truth(path).labels == {"a/1.png": "K\u00fcche", "b/1.png": "Bad"}
+    path.write_bytes(path.read_text("utf-8").encode("cp1252"))
+    with pytest.raises(ValueError, match="the label of 'a/1.png' is not UTF-8: save the file as UTF-8"):
+        read_truth(path)
+
+
 def test_folders_of_classes(small_folder, tmp_path):
     for where in (small_folder, small_folder / "test"):
         truth = read_truth(where)

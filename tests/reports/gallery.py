@@ -566,10 +566,79 @@ def a_safetensors_header_with_tensors_of_negative_size(folder):
     (folder / "cnn" / "model.safetensors").write_bytes(struct.pack("<Q", len(header)) + header)
 
 
-# --------------------------------------------------------------------------------------------- the comparison
+@wrong(90, "several_models")
+def a_large_model_many_folders_down(folder):
+    deep = folder / "cnn" / "a" / "b" / "c" / "d" / "e"
+    deep.mkdir(parents=True)
+    with (deep / "big.pt").open("wb") as file:
+        file.truncate(80_000_001)
+
+
+@wrong(90, "not_all_seen")
+def folders_deeper_than_anybody_looks(folder):
+    deep = folder / "cnn" / "/".join("abcdefghijklmnopqrstuvw")
+    deep.mkdir(parents=True)
+    with (deep / "big.pt").open("wb") as file:
+        file.truncate(80_000_001)
+
+
+@wrong(90, "several_models", "nested")
+def a_large_model_beside_the_folder_that_is_read(folder):
+    (folder / "cnn" / "run").mkdir()
+    (folder / "cnn" / "pred.csv").rename(folder / "cnn" / "run" / "pred.csv")
+    with (folder / "cnn" / "big.pt").open("wb") as file:
+        file.truncate(500_000_000)
+
+
+@wrong(100, "nested")
+def a_model_beside_the_folder_with_the_predictions(folder):
+    (folder / "cnn" / "run").mkdir()
+    (folder / "cnn" / "pred.csv").rename(folder / "cnn" / "run" / "pred.csv")
+
+
+@wrong(90, "model_outside_parts")
+def the_model_lies_outside_the_parts(folder):
+    (folder / "cnn" / "model.pt").unlink()
+    (folder / "weights").mkdir()
+    with (folder / "weights" / "model.pt").open("wb") as file:
+        file.truncate(80_000_001)
 
 
 @wrong(90)
+def an_empty_model_file(folder):
+    (folder / "cnn" / "model.pt").write_bytes(b"")
+
+
+@wrong(90)
+def nothing_but_hidden_files_of_tools(folder):
+    (folder / "cnn" / "model.pt").unlink()
+    (folder / "cnn" / ".gitignore").write_text("*.pt\n")
+
+
+@wrong(90)
+def nothing_but_compiled_code(folder):
+    (folder / "cnn" / "model.pt").unlink()
+    (folder / "cnn" / "__pycache__").mkdir()
+    (folder / "cnn" / "__pycache__" / "train.cpython-311.pyc").write_bytes(b"\xa7\r\r\n")
+
+
+@wrong(90, "model_is_no_file")
+def thousands_of_links_for_a_model(folder):
+    (folder / "cnn" / "model.pt").unlink()
+    for i in range(2000):
+        (folder / "cnn" / f"{i}.pt").symlink_to("/etc/passwd")
+
+
+# --------------------------------------------------------------------------------------------- the comparison
+
+
+@wrong(90, "equal_parts")
+def one_network_handed_in_three_times(folder):
+    put(folder, table(rows("cnn")), "tiny")
+    put(folder, table(rows("cnn")), "bow")
+
+
+@wrong(90, "equal_parts")
 def a_network_that_says_what_the_baseline_says(folder):
     put(folder, table(rows("bow", 84)), "bow")
     put(folder, table(rows("cnn", 84)), "cnn")

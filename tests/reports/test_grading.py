@@ -172,6 +172,41 @@ def test_who_names_every_image_in_every_folder_is_found_out(submission):
     assert kinds(graded) == {"several_folders", "unknown_image"} and "40 images" in graded.findings[0].text
 
 
+def test_who_names_every_image_in_every_folder_with_backslashes_too(submission):
+    truth = Truth("t", {f"{CLASSES[i % 4]}/{i}.png": CLASSES[i % 4] for i in range(40)}, CLASSES)
+    put(submission, table([(f"{label}\\{i}.png", label) for i in range(40) for label in CLASSES]))
+    graded = grade(submission, {"tiny": truth}, RUBRIC)
+    assert kinds(graded) == {"several_folders", "unknown_image", "path_spelling"}
+
+
+def test_names_that_are_not_utf_8_are_those_of_the_truth_or_windows_ones(submission):
+    raw = b"caf\xe9.png".decode("utf-8", "surrogateescape")
+    names = {"a.png": "ant", "b\u00fcro.png": "bee", raw: "bee"}
+    truth = Truth("t", names, ("ant", "bee"))
+    put(submission, table(list(names.items())))  # one name of three is not UTF-8, the others are
+    graded = grade(submission, {"tiny": truth}, RUBRIC)
+    assert graded.judged["tiny"].accuracy == 1 and kinds(graded) == {"encoding"}
+    truth = Truth("t", {"a.png": "K\u00fcche", "b\u00fcro.png": "Bad"}, ("Bad", "K\u00fcche"))
+    put(submission, table(list(truth.labels.items())).encode("cp1252"))
+    graded = grade(submission, {"tiny": truth}, RUBRIC)
+    assert graded.judged["tiny"].accuracy == 1 and "encoding" in kinds(graded)
+
+
+def test_a_truth_with_backslashes_tells_no_classes_either(submission):
+    truth = Truth("t", {f"{label}\\{i}.png": label for i, label in enumerate(CLASSES)}, CLASSES)
+    put(submission, table([("ant\\0.png", "ant")]))
+    (finding,) = grade(submission, {"tiny": truth}, RUBRIC).findings
+    assert finding.text == "tiny: 3 images without a row: counted as wrong (.../1.png, ...)"
+
+
+def test_of_very_many_findings_of_a_kind_the_first_are_kept_and_the_rest_counted(submission):
+    for i in range(50):
+        (submission / "cnn" / f"{i:02}.pt").symlink_to("/etc/passwd")
+    findings = grade(submission, TRUTH, RUBRIC).findings
+    assert [finding.kind for finding in findings] == ["model_is_no_file"] * 6
+    assert findings[-1].text == "and 45 more of this kind"
+
+
 def test_run_folders_are_parts_too(submission, monkeypatch):
     monkeypatch.setattr("reports.run.confusion_figure", lambda *_: None)
     predicted = dict(rows("bow"))

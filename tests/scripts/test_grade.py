@@ -40,6 +40,37 @@ def test_a_class_is_graded_and_shown_in_a_table(call, handed_in):
     assert again.lines == done.lines
 
 
+def test_what_somebody_should_know_is_said_beside_the_table(call, handed_in):
+    (handed_in / "class" / "notes.txt").write_text("x")
+    (handed_in / "other.csv").write_text("filename,label\n1.jpg,ant\n2.jpg,bee\n")
+    done = call("grade", handed_in / "class", "--truth", handed_in / "truth.csv", "--truth",
+                f"tiny={handed_in / 'other.csv'}", "--out", handed_in / "class" / "grades")  # fmt: skip
+    assert done.code == 0 and [line.split()[0] for line in done.lines[1:3]] == ["ann", "bob"]
+    assert "1 files there are no submissions (notes.txt)" in done.err
+    assert "nobody names an image and a class of the truth of 'tiny': is it the right one?" in done.err
+    assert "'bow'" not in done.err
+    again = call("grade", handed_in / "class", "--truth", handed_in / "truth.csv", "--out",
+                 handed_in / "class" / "grades")  # fmt: skip
+    assert [line.split()[0] for line in again.lines[1:3]] == ["ann", "bob"]
+
+
+def test_a_picture_that_cannot_be_shown_costs_no_grades(call, handed_in, small_folder):
+    names = sorted(path.relative_to(small_folder / "test") for path in (small_folder / "test").rglob("*.*"))
+    photos = handed_in / "photos"
+    shutil.copytree(small_folder / "test", photos)
+    (photos / names[0]).write_bytes(b"no picture")
+    for student in ("ann", "bob"):
+        lines = [(name.as_posix(), names[-1].parts[0]) for name in names]
+        put(handed_in / "class" / student, table(lines))
+    done = call("grade", handed_in / "class", "--truth", f"tiny={photos}", "--truth", handed_in / "truth.csv",
+                "--out", handed_in / "grades")  # fmt: skip
+    assert (done.code, done.err) == (0, "") and done.lines[1].split()[0] == "ann"
+    page = (handed_in / "grades" / "instructor.html").read_text("utf-8")
+    assert names[0].as_posix() in page and page.count("<img") == sum(
+        name.parts[0] != names[-1].parts[0] for name in names
+    ) - 1  # fmt: skip
+
+
 def test_parts_with_truths_of_their_own(call, handed_in):
     half = list(TRUTH.labels.items())[::2]
     (handed_in / "half.csv").write_text(table(half), "utf-8")
