@@ -10,7 +10,14 @@ from experiments.tabulate import aligned, check_writable
 from experiments.truth import pictures_in
 from reports import Comparison, Run, compare, read_run
 from reports.comparison import CSV_COLUMNS, csv_rows, explanation
-from reports.comparison_page import comparison_page, cost_figure, pair_lines, run_lines
+from reports.comparison_page import (
+    ABOUT_COSTS,
+    comparison_page,
+    cost_figure,
+    made_lines,
+    pair_lines,
+    run_lines,
+)
 from reports.page import Picture
 from reports.tables import latex_table, markdown_table
 from scenes.files import scratch_folder, sync_folder
@@ -42,9 +49,10 @@ def compare_runs(
     comparison = compare([read_run(folder) for folder in folders], random_state=random_state)
     picture = heldout_pictures(comparison.runs[0], data)
     lines = [
-        *aligned(run_lines(comparison)), "", *aligned(pair_lines(comparison)), "",
+        *aligned(run_lines(comparison)), ABOUT_COSTS, "", *aligned(pair_lines(comparison)), "",
         *(sentence for other in range(1, len(comparison.runs))
           for sentence in explanation(comparison, 0, other)),
+        "", *aligned(made_lines(comparison)),
     ]  # fmt: skip
     if picture is None:
         lines += ["", "(no pictures: the test images are not where a known set lies; --data DIR names them)"]
@@ -85,7 +93,7 @@ def _write(folder: Path, comparison: Comparison, lines: Sequence[str], picture: 
         writer = csv.DictWriter(file, CSV_COLUMNS, lineterminator="\n")
         writer.writeheader()
         writer.writerows(csv_rows(comparison))
-    tables = (run_lines(comparison), pair_lines(comparison))
+    tables = (run_lines(comparison), pair_lines(comparison), made_lines(comparison))
     drawn = cost_figure(comparison, folder / "cost")
     texts = {
         "comparison.txt": "\n".join(lines) + "\n",

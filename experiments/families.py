@@ -4,20 +4,21 @@ What is not there yet is run; the runs are held against each other; the rows of 
 what is left. The networks are settings of `network_tables`, trained as any other.
 """
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
 
 from experiments.classical import Voting, bag_vectors, classify, tiny_vectors
 from experiments.data import load_data, set_folder
 from experiments.network_runs import Call, Runner
 from experiments.network_tables import NETWORK_EXPERIMENTS, OWN
-from experiments.tables import Ledger, Measured
+from experiments.tables import Ledger, Measured, Row, read_rows
 from experiments.tabulate import aligned
 from features import BagOfWords, TinyImage
 from reports import Comparison, Run, compare, read_run, write_run
 from reports.comparison import csv_rows, explanation
-from reports.comparison_page import cost_figure, pair_lines, run_lines
+from reports.comparison_page import ABOUT_COSTS, cost_figure, made_lines, pair_lines, run_lines
 from reports.tables import markdown_table
 from scenes.dataset import SceneDataset
 from scenes.files import atomic_path
@@ -96,8 +97,9 @@ class _Judged:
 def compare_families(families: Families, call: Call) -> tuple[list[str], Path]:
     """Run what is missing, compare, write the rows and the page ``compare/SET.md`` beside the figures.
 
-    Run folders are looked for in ``call.runs_dir`` by their names; of other images than the set's own, and in
-    a look, all is run anew.
+    Run folders are looked for in ``call.runs_dir`` by their names; a network's is taken where its accuracy
+    is the one in the experiment's rows, a classical one where its settings and images are those asked for. Of
+    other images than the set's own, and in a look, all is run anew.
 
     Returns
     -------
@@ -109,7 +111,8 @@ def compare_families(families: Families, call: Call) -> tuple[list[str], Path]:
     runner, networks = Runner(call), []
     for experiment, label in families.networks:
         name = _run_name(experiment, label)
-        folder = _latest(call.runs_dir, name) if reused else None
+        done = _row(call.results / f"{experiment}.csv", label)
+        folder = _latest(call.runs_dir, name, partial(_is_of, done)) if reused else None
         if folder is None:
             _, failed = runner.run(experiment, [label], again=True)
             folder = _latest(call.runs_dir, name)
@@ -130,16 +133,35 @@ def _run_name(experiment: str, label: str) -> str:
     return f"{experiment}-{setting.slug}"
 
 
-def _latest(runs_dir: Path, name: str) -> Path | None:
-    """The last run folder of a name; its beginning is the time, so that names sort by it."""
+def _latest(
+    runs_dir: Path, name: str, fits: Callable[[Mapping], bool] = lambda result: True
+) -> Path | None:
+    """The last run folder of a name that fits; its beginning is the time, so that names sort by it."""
     found = sorted(path for path in runs_dir.glob(f"*-{name}") if (path / "result.json").is_file())
+    return next((folder for folder in reversed(found) if fits(read_run(folder).result)), None)
+
+
+def _row(path: Path, label: str) -> Row | None:
+    """The last row that says how right a setting was."""
+    wanted = (label, "accuracy", "done")
+    found = [row for row in read_rows(path) if (row.setting, row.metric, row.status) == wanted]
     return found[-1] if found else None
+
+
+def _is_of(row: Row | None, result: Mapping) -> bool:
+    """Whether a run is the training that a row tells of."""
+    if row is None or result["data"].get("test_fingerprint") != row.fingerprint:
+        return False
+    return str(result["n_test"]) == row.n_test and abs(result["accuracy"] - float(row.measured)) < 1e-4
 
 
 def _classical_runs(families: Families, call: Call, network: Run, reused: bool) -> list[Run]:
     """The classical runs, on the very images that a network was judged on."""
     names = {each: f"{families.name}-{_slug(each.label)}" for each in families.classical}
-    there = {each: _latest(call.runs_dir, name) if reused else None for each, name in names.items()}
+    there = {
+        each: _latest(call.runs_dir, name, partial(_is_that, each, network.result)) if reused else None
+        for each, name in names.items()
+    }
     if not all(there.values()):
         is_own = call.data is None and call.dataset is None and set_folder(families.dataset).is_dir()
         dataset, note = load_data(
@@ -151,6 +173,13 @@ def _classical_runs(families: Families, call: Call, network: Run, reused: bool) 
         for each, name in names.items():
             there[each] = there[each] or _run_classical(each, name, dataset, call)
     return [read_run(folder) for folder in there.values() if folder is not None]
+
+
+def _is_that(setting: Classical, network: Mapping, result: Mapping) -> bool:
+    """Whether a run has these settings, and the network's images by name and number."""
+    config = result["config"]
+    same = (result["data"].get("name"), result["n_test"]) == (network["data"].get("name"), network["n_test"])
+    return same and (config.get("k"), config.get("resize")) == (setting.k, setting.resize)
 
 
 def _judged_on(dataset: SceneDataset, network: Run) -> SceneDataset:
@@ -202,6 +231,7 @@ def _write_page(families: Families, comparison: Comparison, folder: Path) -> Pat
         f"# {families.title}: what a CNN buys",
         "Written by `scripts/reproduce.py compare`; nobody types a figure. " + families.about,
         markdown_table(run_lines(comparison)).rstrip("\n"),
+        ABOUT_COSTS,
     ]
     drawn = cost_figure(comparison, folder / families.dataset)
     if drawn is not None:
@@ -214,6 +244,8 @@ def _write_page(families: Families, comparison: Comparison, folder: Path) -> Pat
         markdown_table(pair_lines(comparison)).rstrip("\n"),
         "## Where they come from",
         *(" ".join(explanation(comparison, 0, other)) for other in range(1, len(comparison.names))),
+        "## How they were made",
+        markdown_table(made_lines(comparison)).rstrip("\n"),
     ]
     path = folder / f"{families.dataset}.md"
     with atomic_path(path) as temporary:

@@ -54,12 +54,12 @@ def _networks(names: Sequence[str], families: Sequence[str], args, command: list
     own = not (args.lite or args.data or args.dataset == "synthetic")
     sets = [NETWORK_EXPERIMENTS[name].dataset for name in names] + [FAMILIES[name] for name in families]
     own = own and all(map(is_taken_unasked, sets))
+    # a look has its own rows and folders: they must not stand for whole trainings of the same images
+    folder = args.runs_dir / "lite" if args.lite else args.runs_dir
     results, pages = PROJECT / "results", PROJECT / "docs" / "reports"
     if not own:
-        # a look has its own rows: they must not stand for whole trainings of the same images
-        folder = args.runs_dir / "lite" if args.lite else args.runs_dir
         results, pages = folder / "results", folder / "reports"
-    call = Call(args.runs_dir, results, pages, command, args.data, args.dataset, args.split, args.lite,
+    call = Call(folder, results, pages, command, args.data, args.dataset, args.split, args.lite,
                 args.fresh, args.jobs, args.device, args.precision)  # fmt: skip
     runner = Runner(call)
     failed: list[str] = []

@@ -53,6 +53,11 @@ _KEYS = {
     "timings": dict,
     "environment": dict,
 }
+# Numbers within them that readers count on.
+_FIGURES = {
+    "model": ("parameters", "file_bytes", "macs"),
+    "timings": ("training", "ms_per_image", "classification", "total"),
+}
 TEXT_ERRORS = "surrogateescape"  # names of files need not be valid UTF-8; this keeps their bytes
 _MAX_TEXT_BYTES = 256 * 2**20
 
@@ -87,10 +92,24 @@ def read_result(path: Path) -> dict:
         fits = isinstance(value, (int, float) if kind is float else kind) and not isinstance(value, bool)
         if not fits:
             raise ValueError(f"{path}: {key!r} is {type(value).__name__}, not {kind.__name__}: run again")
+    for key, names in _FIGURES.items():
+        for name in names:
+            value = result[key].get(name)
+            if isinstance(value, bool) or not isinstance(value, int | float) or value < 0:
+                raise ValueError(f"{path}: {name!r} of {key!r} is no number of at least 0: run again")
+    _check_settings(path, result["config"])
     classes = result["classes"]
     if not all(isinstance(name, str) for name in classes) or classes != sorted(set(classes)):
         raise ValueError(f"{path}: 'classes' is not a sorted list of different names: run again")
     return result
+
+
+def _check_settings(path: Path, config: dict) -> None:
+    size, recipe = config.get("input_size", [1, 1, 1]), config.get("recipe", {})
+    if not isinstance(size, list) or len(size) != 3 or not all(type(side) is int for side in size):
+        raise ValueError(f"{path}: 'input_size' of 'config' is not three whole numbers: run again")
+    if not isinstance(recipe, dict) or type(recipe.get("views", 1)) is not int:
+        raise ValueError(f"{path}: 'recipe' of 'config' is not that of a training: run again")
 
 
 def _no_constant(name: str):
@@ -123,4 +142,6 @@ def read_scores(path: Path, filenames: list[str], classes: Sequence[str]) -> np.
     shape = (len(filenames), len(classes))
     if scores is None or scores.dtype != np.float32 or scores.shape != shape:
         raise ValueError(f"{path}: 'scores' is not a float32 array of shape {shape}: run again")
+    if not np.isfinite(scores).all():
+        raise ValueError(f"{path}: 'scores' are not all numbers: run again")
     return scores

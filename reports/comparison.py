@@ -8,7 +8,8 @@ of the runs has right, and the exact p-value of McNemar's test on these counts.
 from __future__ import annotations
 
 import itertools
-from collections.abc import Sequence
+import json
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -20,6 +21,8 @@ from reports.run import Run
 DRAWS = 10_000
 LEVEL = 0.95
 ALPHA = 0.05
+_MOST_SETTINGS, _LONGEST_SETTINGS = 3, 40  # that are told in the name of a run
+_MOST_CLASSES = 3  # named in a sentence
 
 
 @dataclass(frozen=True)
@@ -67,7 +70,8 @@ class Comparison:
     ----------
     runs : tuple of Run
     names : tuple of str
-        What each run is called here: its own name, with a number where two share one.
+        What each run is called here: its own name, and where several share one the settings that tell them
+        apart, the folder or a number.
     right : ndarray of bool, shape (runs, images)
         Which test images each has right, images in sorted order.
     pairs : tuple of Pair
@@ -115,8 +119,10 @@ def compare(runs: Sequence[Run], *, random_state: int = 0) -> Comparison:
     for other in runs[1:]:
         check_same_images(runs[0], other)
     right = np.array([np.array(run.predicted) == np.array(run.labels) for run in runs])
-    rng = np.random.default_rng(random_state)
-    found = [_pair(i, j, right[i], right[j], rng) for i, j in itertools.combinations(range(len(runs)), 2)]
+    # the same draws for every pair: an interval must not depend on which other runs are compared
+    found = [
+        _pair(i, j, right[i], right[j], random_state) for i, j in itertools.combinations(range(len(runs)), 2)
+    ]
     corrected = holm([pair["p_value"] for pair in found])
     pairs = tuple(Pair(**pair, p_holm=p) for pair, p in zip(found, corrected, strict=True))
     return Comparison(runs, _names(runs), right, pairs)
@@ -188,7 +194,7 @@ def holm(p_values: Sequence[float]) -> list[float]:
 
 
 def paired_bootstrap(
-    only_first: int, only_second: int, n: int, *, random_state: int | np.random.Generator = 0
+    only_first: int, only_second: int, n: int, *, random_state: int = 0
 ) -> tuple[float, float]:
     """The 95 % interval of accuracy(second) - accuracy(first) over 10,000 draws of n images.
 
@@ -205,13 +211,13 @@ def paired_bootstrap(
     return float(low), float(high)
 
 
-def _pair(i: int, j: int, first: np.ndarray, second: np.ndarray, rng: np.random.Generator) -> dict:
+def _pair(i: int, j: int, first: np.ndarray, second: np.ndarray, random_state: int) -> dict:
     only_first, only_second = int((first & ~second).sum()), int((second & ~first).sum())
     both, n = int((first & second).sum()), len(first)
     return {
         "first": i, "second": j, "only_first": only_first, "only_second": only_second, "both": both,
         "neither": n - both - only_first - only_second, "difference": (only_second - only_first) / n,
-        "interval": paired_bootstrap(only_first, only_second, n, random_state=rng),
+        "interval": paired_bootstrap(only_first, only_second, n, random_state=random_state),
         "p_value": mcnemar(only_first, only_second),
     }  # fmt: skip
 
@@ -226,7 +232,8 @@ def csv_rows(comparison: Comparison) -> list[dict[str, str]]:
     """A row a run with the columns of the field's result tables, accuracies in percent.
 
     Top-5 is empty where scores are no probabilities: the classes of a kNN vote without a vote are not
-    ordered. Costs that a run does not tell are empty too.
+    ordered. MACs are those of one view, see `views`. Milliseconds an image are those of the whole way from
+    the picture to its class. Costs that a run does not tell are empty.
     """
     rows = []
     for i, (run, name) in enumerate(zip(comparison.runs, comparison.names, strict=True)):
@@ -242,17 +249,35 @@ def csv_rows(comparison: Comparison) -> list[dict[str, str]]:
             "file_mb": f"{model['file_bytes'] / 1e6:.3f}" if model["file_bytes"] else "",
             "macs_m": f"{model['macs'] / 1e6:.3f}" if model["macs"] else "",
             "train_seconds": f"{timings['training']:.1f}" if timings["training"] else "",
-            "ms_per_image": f"{timings['ms_per_image']:.3f}" if timings["ms_per_image"] else "",
+            "ms_per_image": f"{_milliseconds(result):.3f}" if timings["ms_per_image"] else "",
         })  # fmt: skip
     return rows
 
 
+def _milliseconds(result: Mapping) -> float:
+    """Per test image, from the picture to its class; a run of features tells its classification apart."""
+    timings = result["timings"]
+    search = 0.0 if is_network(result) else 1000 * timings["classification"] / result["n_test"]
+    return timings["ms_per_image"] + search
+
+
+def is_network(result: Mapping) -> bool:
+    """Whether a run is that of a trained network."""
+    return "recipe" in result["config"]
+
+
+def views(result: Mapping) -> int | None:
+    """How many views of an image a network's outputs are averaged over; None of other runs."""
+    return result["config"]["recipe"].get("views", 1) if is_network(result) else None
+
+
 def _top5(run: Run) -> float | None:
-    if "recipe" not in run.result["config"] or len(run.classes) < 6:
+    if not is_network(run.result) or len(run.classes) < 6:
         return None
     truth = np.array([run.classes.index(label) for label in run.labels])
     own = run.scores[np.arange(len(truth)), truth]
-    return 100 * float(((run.scores > own[:, None]).sum(1) < 5).mean())
+    # of equal scores any may come first: the true class does not
+    return 100 * float(((run.scores >= own[:, None]).sum(1) <= 5).mean())
 
 
 def _image_size(result: dict) -> str:
@@ -262,9 +287,25 @@ def _image_size(result: dict) -> str:
 
 def _names(runs: Sequence[Run]) -> tuple[str, ...]:
     own = [str(run.result["name"]) for run in runs]
+    named = list(own)
+    for name in {name for name in own if own.count(name) > 1}:
+        same = [i for i, other in enumerate(own) if other == name]
+        for i, words in zip(same, _differences([runs[i] for i in same]), strict=True):
+            named[i] = f"{name} ({words})"
     return tuple(
-        name if own.count(name) == 1 else f"{name} ({own[: i + 1].count(name)})" for i, name in enumerate(own)
+        name if named.count(name) == 1 else f"{name} ({named[: i + 1].count(name)})"
+        for i, name in enumerate(named)
     )
+
+
+def _differences(runs: Sequence[Run]) -> list[str]:
+    """What tells runs of one name apart: a few settings, or where they lie."""
+    configs = [run.result["config"] for run in runs]
+    keys = [key for key in configs[0] if len({json.dumps(each.get(key)) for each in configs}) > 1]
+    words = [", ".join(f"{key} {each.get(key)}" for key in keys) for each in configs]
+    if 0 < len(keys) <= _MOST_SETTINGS and max(map(len, words)) <= _LONGEST_SETTINGS:
+        return words
+    return [run.folder.name for run in runs]
 
 
 def explanation(comparison: Comparison, first: int, second: int) -> list[str]:
@@ -284,30 +325,56 @@ def explanation(comparison: Comparison, first: int, second: int) -> list[str]:
     before, after = (confusion_matrix(run.labels, run.predicted, classes) for run in (one, two))
     shares = [100 * float(comparison.right[run].mean()) for run in (first, second)]
     verdict = "beyond chance" if pair.better is not None else "not beyond chance"
+    p = f"p {p_text(pair.p_value)}"
+    if pair.p_holm != pair.p_value:
+        p += f", with Holm's correction for {len(comparison.pairs)} pairs {p_text(pair.p_holm)}"
     sentences = [
         f"{b} has {shares[1]:.1f} % of the {comparison.n} images right, {a} {shares[0]:.1f} %: a difference "
         f"of {100 * difference:+.1f} points (95 % interval {100 * low:+.1f} to {100 * high:+.1f}); {only_b} "
-        f"images only {b} has right, {only_a} only {a} (p {p_text(pair.p_value)}, {verdict}).",
+        f"images only {b} has right, {only_a} only {a} ({p}: {verdict}).",
+        *_training(one, two, a, b),
         _gains(before, after, classes, b),
         f"Asymmetry of the errors goes from {asymmetry(before):.2f} to {asymmetry(after):.2f}.",
     ]
     if set(INDOOR) < set(classes):
-        sentences.append(_indoor(before, after, classes))
-    sentences += _pairs(before, after, classes)
+        sentences.append(_indoor(before, after, classes, a, b))
+    sentences += _pairs(before, after, classes, b)
     return sentences
 
 
 def _gains(before: np.ndarray, after: np.ndarray, classes: Sequence[str], name: str) -> str:
     gains = np.diag(after) - np.diag(before)
     order = np.argsort(-gains, kind="stable")
-    up = [f"{classes[i]} {gains[i]:+d}" for i in order[:3] if gains[i] > 0]
-    down = [f"{classes[i]} {gains[i]:+d}" for i in order[::-1][:3] if gains[i] < 0]
-    parts = [f"gains most in {', '.join(up)}" if up else "gains in no class"]
-    parts.append(f"loses in {', '.join(down)}" if down else "loses in none")
+    parts = []
+    for verb, found, none in (
+        ("gains", [i for i in order if gains[i] > 0], "gains in no class"),
+        ("loses", [i for i in order[::-1] if gains[i] < 0], "loses in none"),
+    ):
+        words = ", ".join(f"{classes[i]} {gains[i]:+d}" for i in found[:_MOST_CLASSES])
+        if len(found) > _MOST_CLASSES:
+            parts.append(f"{verb} most in {words} ({len(found)} classes in all)")
+        else:
+            parts.append(f"{verb} in {words}" if found else none)
     return f"By class, in images, {name} {' and '.join(parts)}."
 
 
-def _indoor(before: np.ndarray, after: np.ndarray, classes: Sequence[str]) -> str:
+def _training(one: Run, two: Run, a: str, b: str) -> list[str]:
+    """A sentence where the runs were trained on different images, or judged on different pixels."""
+    sentences = []
+    prints = [(run.result["data"].get("train_fingerprint"), run.result["n_train"]) for run in (one, two)]
+    if prints[0][1] != prints[1][1]:
+        sentences.append(
+            f"Trained on different numbers of images: {a} on {prints[0][1]:,}, {b} on {prints[1][1]:,}."
+        )
+    elif prints[0][0] != prints[1][0] and all(print_ for print_, _ in prints):
+        sentences.append("Trained on different images.")
+    tested = [run.result["data"].get("test_fingerprint") for run in (one, two)]
+    if tested[0] != tested[1] and all(tested):
+        sentences.append("The test images have the same names and classes, but not the same pixels.")
+    return sentences
+
+
+def _indoor(before: np.ndarray, after: np.ndarray, classes: Sequence[str], a: str, b: str) -> str:
     inside = np.array([name in INDOOR for name in classes])
 
     def right(matrix: np.ndarray, rows: np.ndarray) -> float:
@@ -316,23 +383,23 @@ def _indoor(before: np.ndarray, after: np.ndarray, classes: Sequence[str]) -> st
     shares = [(right(before, rows), right(after, rows)) for rows in (inside, ~inside)]
     (indoor_a, indoor_b), (outdoor_a, outdoor_b) = shares
     return (
-        f"Right of the indoor images: {100 * indoor_a:.0f} %, then {100 * indoor_b:.0f} %; "
-        f"of the outdoor ones {100 * outdoor_a:.0f} %, then {100 * outdoor_b:.0f} %."
+        f"Right of the indoor images: {a} {100 * indoor_a:.0f} %, {b} {100 * indoor_b:.0f} %; "
+        f"of the outdoor ones: {a} {100 * outdoor_a:.0f} %, {b} {100 * outdoor_b:.0f} %."
     )
 
 
-def _pairs(before: np.ndarray, after: np.ndarray, classes: Sequence[str]) -> list[str]:
+def _pairs(before: np.ndarray, after: np.ndarray, classes: Sequence[str], b: str) -> list[str]:
     """A sentence on the pairs of classes whose confusion shrinks most, and one on those where it grows."""
     change = (before + before.T) - (after + after.T)
     sentences = []
-    for sign, words in ((1, "stop being confused most"), (-1, "are confused more than before")):
+    for sign, words in ((1, f"{b} confuses less"), (-1, f"{b} confuses more")):
         found = most_confused(np.maximum(sign * np.triu(change, 1), 0), classes, 3)
         texts = [
             f"{one} and {two} ({_both(before, classes, one, two)} to {_both(after, classes, one, two)})"
             for one, two, _ in found
         ]
         if texts:
-            sentences.append(f"The pairs that {words}: {', '.join(texts)}.")
+            sentences.append(f"The pairs of classes that {words}: {', '.join(texts)}.")
     return sentences
 
 

@@ -28,6 +28,7 @@ from scenes.dataset import progress
 from scenes.threads import in_threads
 
 MOST_IN_A_CELL = 60
+MOST_WITH_COUNTS = 50  # classes; with more the cells are too small for them
 _THUMBNAIL_SIDE = 96
 _THUMBNAIL_BYTES = 7_000_000  # of all thumbnails, as text
 _QUALITY = 75
@@ -134,6 +135,8 @@ def html_report(
         block_start=BLOCK_START,
         block_end=BLOCK_END,
         most=MOST_IN_A_CELL,
+        most_with_counts=MOST_WITH_COUNTS,
+        views=result["config"].get("recipe", {}).get("views"),
         album=bool(album.thumbnails),
     )
     return text + "\n"
@@ -204,6 +207,7 @@ def template(name: str) -> Template:
         lstrip_blocks=True,
     )  # fmt: skip
     environment.filters["shown"] = value_text
+    environment.filters["begun"] = lambda text: text[:1].upper() + text[1:]  # capitalize lowers the rest
     return environment.get_template(name)
 
 
@@ -225,7 +229,12 @@ def _ordered(classes: Sequence[str]) -> list[str]:
 
 
 def _matrix(cells: Mapping, classes: Sequence[str], labels: Sequence[str]) -> list[dict]:
-    """A row a true class: its name, its images, and for each column the count and the share of the row."""
+    """A row a true class: its name, its images; for each column the count and how dark the cell is.
+
+    That is the share of the row; its square root where there are so many classes that no count is shown, and
+    a single mistake has to be seen.
+    """
+    root = 0.5 if len(classes) > MOST_WITH_COUNTS else 1.0
     totals = {name: 0 for name in classes}
     for label in labels:
         totals[label] += 1
@@ -235,7 +244,7 @@ def _matrix(cells: Mapping, classes: Sequence[str], labels: Sequence[str]) -> li
         total = totals[name]
         rows.append({
             "name": name, "total": total,
-            "cells": [{"count": n, "share": n / total if total else 0.0} for n in counts],
+            "cells": [{"count": n, "share": (n / total) ** root if total else 0.0} for n in counts],
         })  # fmt: skip
     return rows
 

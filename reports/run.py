@@ -187,6 +187,7 @@ def read_run(folder: str | os.PathLike) -> Run:
         classes=classes,
     )
     _check_run(run)
+    _check_scores(run, [row[3] for row in rows])
     return run
 
 
@@ -332,6 +333,22 @@ def _check_table(rows: Sequence[Mapping], runs: Mapping[str, RunRecord | Path]) 
     unknown = sorted({key for row in rows for key in row} - set(TABLE_COLUMNS))
     if unknown:
         raise ValueError(f"table has no column {', '.join(unknown)}: use {', '.join(TABLE_COLUMNS)}")
+
+
+def _check_scores(run: Run, written: Sequence[str]) -> None:
+    """Raise ValueError where predictions.csv and scores.npz disagree; all classes are known."""
+    column = {name: i for i, name in enumerate(run.classes)}
+    chosen = run.scores[np.arange(len(run.predicted)), [column[name] for name in run.predicted]]
+    for i, (text, score) in enumerate(zip(written, chosen, strict=True)):
+        try:
+            agrees = abs(float(text) - score) <= 1e-6 * max(1.0, abs(score))
+        except ValueError:
+            agrees = False
+        if not agrees:
+            raise ValueError(
+                f"{run.folder / 'predictions.csv'}: the score of {run.filenames[i]!r} is {text!r}, "
+                f"scores.npz has {score:.6g} for {run.predicted[i]!r}: run again"
+            )
 
 
 def _check_run(run: Run) -> None:

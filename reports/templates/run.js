@@ -55,7 +55,8 @@
     gallery.replaceChildren();
     const what = row === column ? `${row}, recognised` : `${row} taken for ${column}`;
     const count = cell.count === 1 ? "1 image" : `${cell.count} images`;
-    gallery.append(make("h3", `${what}: ${count}`));
+    // only this is read aloud, and the keyboard lands on it
+    gallery.append(make("h3", `${what}: ${count}`, {tabindex: "-1", "aria-live": "polite"}));
     const list = make("ul", undefined, {class: "pictures"});
     for (const [name, score, place] of cell.images) {
       const item = card(place, name, `true: ${row}`, `predicted: ${column}`, `score ${score}`);
@@ -67,12 +68,30 @@
     if (rest > 0) gallery.append(make("p", `and ${rest} more`));
   };
 
+  // the whole matrix is one stop of the tab key: the cell that was used last
+  let came = null;
+  const enter = (button) => {
+    for (const other of matrix.querySelectorAll("button[tabindex='0']")) other.tabIndex = -1;
+    button.tabIndex = 0;
+  };
+  for (const button of matrix.querySelectorAll("button")) button.tabIndex = -1;
+  const first = matrix.querySelector("button");
+  if (first) enter(first);
+
   for (const button of document.querySelectorAll("button[data-cell]")) {
-    button.addEventListener("click", () => {
+    button.addEventListener("click", (event) => {
       show(button.dataset.cell);
-      if (!matrix.contains(button)) gallery.scrollIntoView({block: "start"});
+      came = button;
+      const inside = matrix.contains(button);
+      if (inside) enter(button);
+      gallery.scrollIntoView({block: inside ? "nearest" : "start"});
+      // a key, not the mouse
+      if (event.detail === 0) gallery.querySelector("h3").focus({preventScroll: true});
     });
   }
+  document.addEventListener("keydown", (event) => {
+    if (event.key === "Escape" && came && gallery.contains(document.activeElement)) came.focus();
+  });
 
   const moves = {ArrowUp: [-1, 0], ArrowDown: [1, 0], ArrowLeft: [0, -1], ArrowRight: [0, 1]};
   matrix.addEventListener("keydown", (event) => {
@@ -86,7 +105,7 @@
       column += move[1];
       if (row < 0 || column < 0 || row >= data.classes.length || column >= data.classes.length) return;
       const next = matrix.querySelector(`button[data-cell="${row},${column}"]`);
-      if (next) { next.focus(); return; }
+      if (next) { enter(next); next.focus(); return; }
     }
   });
 })();

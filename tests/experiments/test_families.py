@@ -1,5 +1,7 @@
 """Both families on the same images: what is run, what is used again, the rows and the page."""
 
+from dataclasses import replace
+
 import pytest
 
 from experiments.network_tables import NETWORK_EXPERIMENTS, Experiment, Setting
@@ -75,6 +77,25 @@ def test_the_real_tables_run_through_in_a_look(name, small_folder, tmp_path):
                 data=str(small_folder), lite=True, device="cpu")  # fmt: skip
     _, page = compare_families(TABLES[name], call)
     assert len(read_rows(tmp_path / "results" / f"{name}.csv")) > 30 and page.is_file()
+
+
+def test_only_the_training_that_the_rows_tell_of_is_used_again(compared, tmp_path, monkeypatch, small_folder):
+    monkeypatch.setenv("SCENEBENCH_DATA", str(small_folder.parent))
+    monkeypatch.setattr("experiments.data.DATASETS", ("small",))
+    where = (tmp_path / "runs", tmp_path / "results", tmp_path / "docs" / "reports", ["python", "x"])
+    call = Call(*where, jobs=1, device="cpu", precision="fp32")
+    # a look among the run folders, as somebody may have copied it there
+    compared(lite=True)
+    assert len(list((tmp_path / "runs").iterdir())) == 5
+    for rows in (tmp_path / "results").iterdir():
+        rows.unlink()
+    compare_families(SMALL, call)
+    assert {row.n_test for row in read_rows(tmp_path / "results" / "compare-small.csv")} == {"9"}
+    assert len(list((tmp_path / "runs").iterdir())) == 10
+    # other settings than those asked for
+    other = replace(SMALL, classical=tuple(replace(each, k=3) for each in SMALL.classical))
+    compare_families(other, call)
+    assert len(list((tmp_path / "runs").iterdir())) == 13
 
 
 def test_run_folders_of_the_set_itself_are_used_again(compared, tmp_path, monkeypatch, small_folder):

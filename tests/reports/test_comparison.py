@@ -122,7 +122,7 @@ def test_equal_predictions_differ_in_nothing(run):
     same = [run("tiny", "aabbbbaacccc") for _ in range(2)]
     found = compare(same)
     (pair,) = found.pairs
-    assert found.names == ("tiny (1)", "tiny (2)")
+    assert found.names == tuple(f"tiny ({each.folder.name})" for each in same)
     assert (pair.p_value, pair.difference, pair.interval, pair.better) == (1.0, 0.0, (0.0, 0.0), None)
 
 
@@ -130,6 +130,51 @@ def test_several_runs_are_corrected_for_their_number(run):
     found = compare([run("a", "b" * 12), run("b", "a" * 12), run("c", "aaaabbbbcccc")])
     assert [(pair.first, pair.second) for pair in found.pairs] == [(0, 1), (0, 2), (1, 2)]
     assert [pair.p_holm for pair in found.pairs] == holm([pair.p_value for pair in found.pairs])
+
+
+def test_an_interval_does_not_depend_on_what_else_is_compared(run):
+    one, two, other = run("a", "aabbbbaacccc"), run("b", "aaaabbbbcccb"), run("c", "c" * 12)
+    assert compare([one, two]).pairs[0].interval == compare([one, other, two]).pairs[1].interval
+
+
+def test_what_the_correction_decides_is_said(run):
+    labels = ("ant",) * 60
+    runs = [run("one", "b" * 10 + "a" * 50, labels), run("two", "a" * 60, labels)]
+    others = [run(f"other{i}", "b" * 10 + "a" * 50, labels) for i in range(12)]
+    sentence = explanation(compare(runs), 0, 1)[0]
+    assert "(p = 0.002: beyond chance)" in sentence
+    sentence = explanation(compare([*runs, *others]), 0, 1)[0]
+    assert "(p = 0.002, with Holm's correction for 91 pairs = 0.18: not beyond chance)" in sentence
+
+
+def test_runs_of_one_name_are_told_apart_by_their_settings_or_their_folder(run):
+    found = compare([run("tiny", "a" * 12, config={"k": k, "metric": "l1"}) for k in (1, 5)])
+    assert found.names == ("tiny (k 1)", "tiny (k 5)")
+    found = compare([run("tiny", "a" * 12, config={"a": i, "b": i, "c": i, "d": i}) for i in range(2)])
+    assert found.names == tuple(f"tiny ({each.folder.name})" for each in found.runs)
+    same = run("tiny", "a" * 12)
+    assert compare([same, same]).names == tuple(f"tiny ({same.folder.name}) ({i})" for i in (1, 2))
+
+
+def test_runs_that_were_trained_or_judged_on_something_else_are_said_to_be(run, tmp_path):
+    prints = {"train_fingerprint": "a", "test_fingerprint": "b"}
+    one, two = run("one", "a" * 12, data=prints), run("two", "a" * 12, data=prints)
+    assert not [said for said in explanation(compare([one, two]), 0, 1) if "rained on" in said]
+    other = run("other", "a" * 12, data={"train_fingerprint": "c", "test_fingerprint": "d"})
+    said = explanation(compare([one, other]), 0, 1)
+    assert said[1] == "Trained on different images."
+    assert said[2] == "The test images have the same names and classes, but not the same pixels."
+    other.result["n_train"] = 45_000
+    said = explanation(compare([one, other]), 0, 1)
+    assert said[1] == "Trained on different numbers of images: one on 3, other on 45,000."
+
+
+def test_of_many_classes_only_the_first_are_named_and_all_counted(run):
+    classes, labels = tuple("abcdefgh"), tuple("abcdefgh") * 2
+    weak = run("weak", "bcdefgha" * 2, labels, classes=classes)
+    strong = run("strong", "abcdefgh" * 2, labels, classes=classes)
+    sentences = explanation(compare([weak, strong]), 0, 1)
+    assert "strong gains most in a +2, b +2, c +2 (8 classes in all) and loses in none." in sentences[1]
 
 
 def test_the_order_of_the_images_does_not_matter(run):
@@ -162,10 +207,10 @@ def test_the_explanation_says_what_was_measured(run):
     assert "cnn has 91.7 % of the 12 images right, tiny 66.7 %" in sentences[0]
     assert "+25.0 points" in sentences[0] and "4 images only cnn has right, 1 only tiny" in sentences[0]
     assert "not beyond chance" in sentences[0]
-    assert sentences[1] == "By class, in images, cnn gains most in ant +2, bee +2 and loses in cat -1."
+    assert sentences[1] == "By class, in images, cnn gains in ant +2, bee +2 and loses in cat -1."
     assert sentences[2].startswith("Asymmetry")
-    assert sentences[3] == "The pairs that stop being confused most: ant and bee (4 to 0)."
-    assert sentences[4] == "The pairs that are confused more than before: bee and cat (0 to 1)."
+    assert sentences[3] == "The pairs of classes that cnn confuses less: ant and bee (4 to 0)."
+    assert sentences[4] == "The pairs of classes that cnn confuses more: bee and cat (0 to 1)."
     back = explanation(found, 1, 0)
     assert "-25.0 points" in back[0] and "1 images only tiny has right, 4 only cnn" in back[0]
     low, high = (100 * end for end in found.pairs[0].interval)
@@ -184,7 +229,7 @@ def test_indoor_and_outdoor_are_told_apart_on_the_15_scenes(tmp_path):
         return read_run(write_run(tmp_path / "runs", record))
 
     sentences = explanation(compare([scenes("a", "Kitchen"), scenes("b", "Coast")]), 0, 1)
-    said = "Right of the indoor images: 80 %, then 100 %; of the outdoor ones 100 %, then 90 %."
+    said = "Right of the indoor images: a 80 %, b 100 %; of the outdoor ones: a 100 %, b 90 %."
     assert said in sentences
 
 
@@ -198,6 +243,9 @@ def test_costs_and_errors_as_csv_in_percent(run):
                     "ms_per_image": ""}  # fmt: skip
     assert (other["img_size"], other["param_count"], other["macs_m"]) == ("32x32", "1000", "2.500")
     assert (other["train_seconds"], other["ms_per_image"], other["top5"]) == ("12.3", "0.500", "")
+    # what looks for neighbours is part of the way from a picture to its class
+    knn = run("knn", "aaaabbbbcccb", timings={"ms_per_image": 0.5, "classification": 0.012})
+    assert csv_rows(compare([knn, cnn]))[0]["ms_per_image"] == "1.500"
 
 
 def test_top5_counts_the_true_class_among_the_five_best(run, tmp_path):
@@ -208,6 +256,9 @@ def test_top5_counts_the_true_class_among_the_five_best(run, tmp_path):
                        config={"recipe": {}})  # fmt: skip
     made = [read_run(write_run(tmp_path / "more", record)) for _ in range(2)]
     assert {row["top5"] for row in csv_rows(compare(made))} == {"66.67"}
+    record.scores[:] = 1  # among equals the true class is not the first
+    made = [read_run(write_run(tmp_path / "more", record)) for _ in range(2)]
+    assert {row["top5"] for row in csv_rows(compare(made))} == {"0.00"}
 
 
 def test_a_p_value_too_small_for_a_float_is_not_called_zero():
