@@ -17,7 +17,7 @@ from features import BagOfWords, TinyImage, Vocabulary, histograms
 from features.vocabulary import resize_rule, vocabulary_identity
 from reports import Facts, Neighbour, RunRecord, Shown, confusion_matrix, diagnose
 from reports.environment import environment
-from scenes.dataset import SceneDataset, fingerprint
+from scenes.dataset import SceneDataset, fingerprint, in_folders
 from scenes.reading import read_pixels
 
 # Nearest training images that a page shows of a mistake.
@@ -236,10 +236,7 @@ def _facts(dataset, encoded, predicted, name, config, n_settings, selection, tin
         n_settings=n_settings,
         selection=selection,
         tiny_accuracy=tiny_accuracy,
-        duplicates_train_test=[
-            [f"{folder}{name}" for folder, name in zip(dataset.folders, pair, strict=True)]
-            for pair in leaks["train_test"]
-        ],
+        duplicates_train_test=in_folders(leaks["train_test"], dataset.folders),
         duplicates_within=leaks["within"],
         duplicates_across_classes=leaks["across_classes"],
         flat_images=[image for scan in dataset.scans.values() for image in scan.flat],

@@ -38,8 +38,10 @@ from deep.training import (
 from deep.weights import FILE_NAME, SavedModel, check_size, load_saved, save_model
 from deep.zoo import build_model, image_shape
 from experiments.network_data import NetworkData
+from experiments.network_tables import measured_accuracies
 from reports import Facts, RunRecord, Shown, confusion_matrix, diagnose, environment, write_run
 from reports.curves import learning_curves_figure
+from scenes.dataset import in_folders
 from scenes.files import atomic_path
 
 METRIC_COLUMNS = ("epoch", "train_loss", "train_accuracy", "select_loss", "select_accuracy", "heldout_loss",
@@ -332,7 +334,7 @@ def _record(job, name, command, trained, counts, scores, n_fit, n_select) -> Run
         dataset=data.name,
         n_settings=1,
         selection="select-split" if chosen_on_select else "none",
-        duplicates_train_test=data.leaks.get("train_test"),
+        duplicates_train_test=in_folders(data.leaks.get("train_test", ()), data.folders),
         duplicates_within=data.leaks.get("within"),
         duplicates_across_classes=data.leaks.get("across_classes"),
         unreadable_images=data.skipped,
@@ -345,7 +347,6 @@ def _record(job, name, command, trained, counts, scores, n_fit, n_select) -> Run
     }  # fmt: skip
     if any(row["heldout_loss"] is not None for row in trained.history):
         training["heldout_curve"] = "not used for choosing"
-    images = len(data.heldout)
     return RunRecord(
         name=name, command=list(command), classes=list(data.classes),
         filenames=list(data.heldout.filenames), labels=labels, predicted=predicted, scores=scores,
@@ -364,9 +365,21 @@ def _record(job, name, command, trained, counts, scores, n_fit, n_select) -> Run
         timings={"training": round(trained.seconds, 3),
                  "images_per_second": round(trained.images_per_second, 1), "resumed": trained.resumed},
         environment=_environment(torch.device(job.device)),
-        expected=[f"chance: {1 / len(data.classes):.4f} (1 of {len(data.classes)} classes, {images} images)"],
+        expected=_expected(job.model, data),
         extra={"training": training}, shown=Shown(_pictures(data)),
     )  # fmt: skip
+
+
+def _expected(model: str, data: NetworkData) -> list[str]:
+    """What to compare an accuracy with: chance, and the same network's on the same images in ``results/``."""
+    n = len(data.classes)
+    lines = [f"chance: {1 / n:.4f} (1 of {n} classes, {len(data.heldout)} images)"]
+    found = sorted(measured_accuracies(model, data.heldout_fingerprint))
+    if found:
+        times = "1 training" if len(found) == 1 else f"{len(found)} trainings"
+        span = f"{found[0]:.4f} to {found[-1]:.4f}" if found[0] < found[-1] else f"{found[0]:.4f}"
+        lines.append(f"{model} on these images, {times} of this project with any recipe: {span}")
+    return lines
 
 
 def _pictures(data: NetworkData) -> Callable[[str], np.ndarray]:

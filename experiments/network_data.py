@@ -61,6 +61,8 @@ class NetworkData:
         Identical images, as `SceneDataset.leaks` gives them; an array's images by their names alone.
     skipped : tuple of str
         Unreadable files that were left out.
+    folders : (str, str)
+        What stands before the names of training and held-out images on the disk.
     """
 
     name: str
@@ -74,6 +76,7 @@ class NetworkData:
     image_size: str
     leaks: dict[str, list[list[str]]] = field(default_factory=dict)
     skipped: tuple[str, ...] = ()
+    folders: tuple[str, str] = ("", "")
 
     @property
     def channels(self) -> int:
@@ -208,6 +211,7 @@ def load_network_data(
     return NetworkData(
         name or Path(str(data)).resolve().name, f"data: {note}: {sizes}", classes, train, heldout, unlabelled,
         prints[0], prints[1], f"{height}x{width}", leaks, tuple(skipped),
+        _FOLDERS[kind],
     )  # fmt: skip
 
 

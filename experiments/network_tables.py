@@ -8,8 +8,10 @@ import dataclasses
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from pathlib import Path
 
-from experiments.tables import EXPERIMENTS
+from experiments.data import PROJECT
+from experiments.tables import EXPERIMENTS, read_rows
 
 # R1 part 2 trained for 40 epochs; two processor cores take an hour for these.
 R1_EPOCHS = 30
@@ -414,6 +416,25 @@ GROUPS: dict[str, tuple[str, ...]] = {
     "compare": tuple(FAMILIES),
 }
 GROUPS["all"] = tuple(name for names in GROUPS.values() for name in names)
+
+
+def measured_accuracies(model: str, fingerprint: str, results: Path = PROJECT / "results") -> list[float]:
+    """Held-out accuracies of a network's whole trainings, as the project's own rows have them.
+
+    Of images with this fingerprint; trainings on a part of the training images do not count.
+    """
+    found = []
+    for experiment in NETWORK_EXPERIMENTS.values():
+        models = {setting.label: setting.model for setting in experiment.settings}
+        if model not in models.values() or experiment.train_images is not None:
+            continue
+        wanted = ("accuracy", "done", "1", fingerprint)
+        latest = {row.key: row for row in read_rows(results / f"{experiment.name}.csv")}
+        for row in latest.values():
+            told = (row.metric, row.status, row.n_seeds, row.fingerprint)
+            if told == wanted and models.get(row.setting) == model:
+                found.append(float(row.measured))
+    return found
 
 
 def expanded(names: Sequence[str]) -> list[str]:

@@ -246,6 +246,11 @@ def identical_images(
     }
 
 
+def in_folders(pairs: Sequence[Sequence[str]], folders: tuple[str, str]) -> list[list[str]]:
+    """Pairs of a training and a test image, each with what stands before the names of its part."""
+    return [[f"{folder}{name}" for folder, name in zip(folders, pair, strict=True)] for pair in pairs]
+
+
 def committed_split(name: str) -> dict[str, dict[str, str]]:
     """The committed list of a set's split: for "train" and "test", file name to pixel hash."""
     parts: dict[str, dict[str, str]] = {"train": {}, "test": {}}

@@ -39,6 +39,19 @@ def test_a_training_is_known_by_all_that_its_weights_depend_on(other):
     assert other.key != job().key
 
 
+def test_the_range_to_expect_is_that_of_the_same_network_on_the_same_images(monkeypatch):
+    chance = "chance: 0.5000 (1 of 2 classes, 8 images)"
+    for found, line in (
+        ([], []),
+        ([0.5], ["net on these images, 1 training of this project with any recipe: 0.5000"]),
+        ([0.7, 0.5], ["net on these images, 2 trainings of this project with any recipe: 0.5000 to 0.7000"]),
+    ):
+        asked = []
+        monkeypatch.setattr(cnn, "measured_accuracies", lambda *args: asked.append(args) or found)  # noqa: B023
+        assert cnn._expected("net", data()) == [chance, *line]
+        assert asked == [("net", "heldout")]
+
+
 def test_the_recipes_dropout_and_batch_norm_reach_the_network():
     made = job(Recipe("r", dropout=0.2, batch_norm=True), options={"dropout": 0.1, "x": 1})
     assert made.all_options == {"dropout": 0.2, "batch_norm": True, "x": 1}

@@ -112,6 +112,7 @@ def test_identical_images_are_found_in_folders_arrays_and_the_course(small_folde
     shutil.copy(small_folder / "train/bars/image_0.png", small_folder / "test/bars/copy.png")
     found = load(data=str(small_folder)).leaks
     assert found["train_test"] == [["bars/image_0.png", "bars/copy.png"]] and found["within"] == []
+    assert load(data=str(small_folder)).folders == ("train/", "test/")
     root = course_folder(tmp_path / "course")
     shutil.copy(root / "train/0001.png", root / "val/0000.png")
     shutil.copy(root / "train/0001.png", root / "train/0002.png")

@@ -13,8 +13,9 @@ from experiments.network_tables import (
     R1_MODELS,
     R1_TABLE_EPOCHS,
     expanded,
+    measured_accuracies,
 )
-from experiments.tables import EXPERIMENTS
+from experiments.tables import EXPERIMENTS, Row, write_rows
 
 SETTINGS = [(each, setting) for each in NETWORK_EXPERIMENTS.values() for setting in each.settings]
 
@@ -124,6 +125,21 @@ def test_the_projects_own_networks_have_three_seeds_and_fit_on_all_their_images(
             # of the weights that come with the project there is one training
             seeds = (0,) if each.label == "fastnet, wide, longer" else (0, 1, 2)
             assert each.seeds == seeds and chosen_recipe(each).fit_all and not each.reported
+
+
+def test_what_whole_trainings_of_a_network_reached_on_the_same_images(tmp_path):
+    from dataclasses import replace
+
+    row = Row("r3-networks", "R3", "plain", "cifar10", "print", "0", "accuracy", "", "0.6622", "5000", "1",
+              *[""] * 6)  # fmt: skip
+    others = [replace(row, seeds="1", measured="0.7"), replace(row, seeds="0 1", n_seeds="2"),
+              replace(row, fingerprint="other"), replace(row, metric="train accuracy"),
+              replace(row, setting="50k"), replace(row, seeds="2", status="failed")]  # fmt: skip
+    write_rows(tmp_path / "r3-networks.csv", [row, *others, replace(row, measured="0.6")])
+    # of a part of the training images
+    write_rows(tmp_path / "r1-cnn-table.csv", [replace(row, setting="mynet, both")])
+    assert sorted(measured_accuracies("cifar_plain", "print", tmp_path)) == [0.6, 0.7]
+    assert measured_accuracies("mynet", "print", tmp_path) == []
 
 
 def test_r4_reports_no_figure_and_r5_those_of_its_variants():

@@ -149,6 +149,23 @@ def test_matrices_of_any_size(n, size):
     assert f'class="matrix n{size}"' in text and text.count("data-cell=") >= n
 
 
+@pytest.mark.parametrize(("n", "dark"), [(50, "0.250"), (51, "0.500")])
+def test_where_no_counts_are_shown_a_single_mistake_is_still_seen(n, dark):
+    classes = [f"class {i:03d}" for i in range(n)]
+    labels = [name for name in classes for _ in range(4)]
+    predicted = list(labels)
+    predicted[0] = classes[1]
+    text = made(record(classes=classes, filenames=[f"{i:04}" for i in range(4 * n)], labels=labels,
+                       predicted=predicted, scores=np.ones((4 * n, n))))  # fmt: skip
+    assert f'<td style="--share:{dark}"><button type="button" data-cell="0,1"' in text
+    assert ("square root of its share" in text) == (n == 51)
+
+
+def test_advice_begins_with_a_capital_and_keeps_the_others():
+    found = {"code": "SB009", "state": "issue", "text": "x", "advice": "try 1-NN"}
+    assert "Try 1-NN." in made(record(diagnoses=[found]))
+
+
 # ----------------------------------------------------------------------------------------- in a browser
 
 
@@ -218,6 +235,25 @@ def test_the_matrix_works_with_the_keyboard(opened):
     browser.switch_to.active_element.send_keys(Keys.ARROW_RIGHT)
     browser.switch_to.active_element.send_keys(Keys.ENTER)
     assert browser.find_element("css selector", "#gallery h3").text == "bee, recognised: 3 images"
+    # the keyboard is at the images now, and they are on the screen; Escape leads back to the cell
+    assert browser.switch_to.active_element.text == "bee, recognised: 3 images"
+    top = browser.execute_script("return document.activeElement.getBoundingClientRect().top")
+    assert 0 <= top < browser.execute_script("return window.innerHeight")
+    browser.switch_to.active_element.send_keys(Keys.ESCAPE)
+    assert browser.switch_to.active_element.get_attribute("data-cell") == "1,1"
+    # the matrix is one stop of the tab key
+    assert len(browser.find_elements("css selector", "#matrix button[tabindex='0']")) == 1
+
+
+@pytest.mark.browser
+def test_the_images_of_a_cell_come_onto_the_screen(opened):
+    classes = [f"class {i:02}" for i in range(30)]
+    browser = opened(classes=classes, filenames=[f"{i:03}" for i in range(90)], labels=classes * 3,
+                     predicted=classes * 3, scores=np.ones((90, 30)), shown=None)  # fmt: skip
+    browser.find_element("css selector", '#matrix button[data-cell="0,0"]').click()
+    heading = browser.find_element("css selector", "#gallery h3")
+    top = browser.execute_script("return arguments[0].getBoundingClientRect().top", heading)
+    assert 0 <= top < browser.execute_script("return window.innerHeight")
 
 
 @pytest.mark.browser

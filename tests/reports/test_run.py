@@ -289,6 +289,11 @@ def test_a_damaged_file_is_named(folder, name, content):
         (lambda r: r.update(classes=["dog", "cat"]), ["'classes'"]),
         (lambda r: r.update(classes=[1, 2]), ["'classes'"]),
         (lambda r: r.update(classes=["cat", "cow", "dog"]), ["scores.npz", "'classes'"]),
+        (lambda r: r["model"].pop("macs"), ["'macs' of 'model' is no number"]),
+        (lambda r: r["timings"].update(training="x"), ["'training' of 'timings' is no number"]),
+        (lambda r: r["timings"].update(ms_per_image=-1), ["'ms_per_image' of 'timings'"]),
+        (lambda r: r["config"].update(input_size=32), ["'input_size' of 'config' is not three"]),
+        (lambda r: r["config"].update(recipe="x"), ["'recipe' of 'config'"]),
     ],
 )
 def test_a_result_that_does_not_fit_is_refused(folder, edit, parts):
@@ -304,6 +309,8 @@ def test_a_result_that_does_not_fit_is_refused(folder, edit, parts):
         (b"dog/1.png", b"dog/3.png", ["scores.npz", "'filenames'"]),
         (b"dog/1.png,dog,dog", b"dog/1.png,cow,dog", ["label 'cow' is none of"]),
         (b"dog/1.png,dog,dog", b"dog/1.png,dog,cat", ["'accuracy' is 0.75"]),
+        (b"dog/1.png,dog,dog,1.0", b"dog/1.png,dog,dog,0.5", ["'dog/1.png' is '0.5', scores.npz has 1"]),
+        (b"dog/1.png,dog,dog,1.0", b"dog/1.png,dog,dog,x", ["score of 'dog/1.png' is 'x'"]),
     ],
 )
 def test_predictions_that_do_not_fit_are_refused(folder, old, new, parts):
@@ -319,6 +326,14 @@ def test_an_image_named_twice_is_refused(folder):
     arrays["filenames"][3] = "dog/1.png"
     write_npz(folder / "scores.npz", arrays)
     refused(folder, "predictions.csv", "twice")
+
+
+def test_scores_that_are_no_numbers_are_refused(folder):
+    arrays = read_npz(folder / "scores.npz")
+    scores = arrays["scores"].copy()
+    scores[0, 0] = np.nan
+    write_npz(folder / "scores.npz", {**arrays, "scores": scores})
+    refused(folder, "scores.npz", "not all numbers")
 
 
 def test_scores_of_another_shape_are_refused(folder):

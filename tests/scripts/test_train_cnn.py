@@ -423,6 +423,8 @@ def test_leaks_and_unreadable_files_stand_in_the_result(call, gratings, tmp_path
     result = call(*command, "--skip-unreadable").result
     name = first.relative_to(root / "train").as_posix()
     assert result["leaks"]["train_test"] == [[name, f"{first.parent.name}/copy{first.suffix}"]]
+    copies = next(found for found in result["diagnoses"] if found["code"] == "SB001")["text"]
+    assert f"train/{name} = test/{first.parent.name}/copy{first.suffix}" in copies
     assert result["skipped"] == [broken.relative_to(root).as_posix()] and result["n_train"] == 17
     states = {row["code"]: row["state"] for row in result["diagnoses"]}
     assert states["SB001"] == "issue" and states["SB010"] != "not applicable"
