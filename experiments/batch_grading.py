@@ -437,7 +437,7 @@ def run_limited(
     Memory is limited where the system can (not on macOS and Windows).
     """
     process = _forks().Process(target=_limited, args=(work, args, seconds, memory_bytes), daemon=True)
-    with _ONE_AT_A_TIME, _nothing_from_here():
+    with _ONE_AT_A_TIME, _environment_of_children():
         process.start()
     ends = time.monotonic() + seconds
     while not stop.is_set() and (left := ends - time.monotonic()) > 0:
@@ -466,18 +466,24 @@ def _forks() -> Any:
     return context
 
 
+# Nothing is imported from the current folder, which may be a submission; and nothing is said of semaphores
+# that a killed process leaves behind, which are removed.
+_CHILDREN = {"PYTHONSAFEPATH": "1", "PYTHONWARNINGS": "ignore:resource_tracker:UserWarning"}
+
+
 @contextlib.contextmanager
-def _nothing_from_here() -> Iterator[None]:
-    """Python processes started within import nothing from the current folder, which may be a submission."""
-    before = os.environ.get("PYTHONSAFEPATH")
-    os.environ["PYTHONSAFEPATH"] = "1"
+def _environment_of_children() -> Iterator[None]:
+    """Python processes that are started within get `_CHILDREN` in their environment."""
+    before = {name: os.environ.get(name) for name in _CHILDREN}
+    os.environ.update(_CHILDREN)
     try:
         yield
     finally:
-        if before is None:
-            del os.environ["PYTHONSAFEPATH"]
-        else:
-            os.environ["PYTHONSAFEPATH"] = before
+        for name, value in before.items():
+            if value is None:
+                del os.environ[name]
+            else:
+                os.environ[name] = value
 
 
 def _memory_in_use() -> int:

@@ -175,6 +175,18 @@ def test_a_process_is_held_to_its_limits(work, args, outcome):
     assert time.monotonic() - started < 30
 
 
+@pytest.mark.skipif(sys.platform == "win32", reason="semaphores as on Unix")
+def test_nothing_is_said_of_what_a_killed_process_leaves_behind():
+    work = "import multiprocessing, time; lock = multiprocessing.RLock(); time.sleep(60)"
+    code = f"""if __name__ == "__main__":
+        import threading
+        from experiments.batch_grading import run_limited
+        print(run_limited(exec, ({work!r},), 4, {MEMORY}, threading.Event()))
+    """
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)
+    assert (done.stdout, done.stderr) == ("too_slow\n", "")
+
+
 def test_a_process_is_stopped_with_the_others():
     stop = threading.Event()
     threading.Timer(0.5, stop.set).start()
