@@ -44,6 +44,7 @@ from reports.submission import (
     RUNNABLE,
     Finding,
     Submission,
+    entry_names,
     holds_parts,
     holds_predictions,
     holds_submission,
@@ -117,6 +118,8 @@ def find_submissions(
             raise FileNotFoundError(
                 f"{path}: no such submission: give a folder, a .zip, or a folder of these"
             )
+        if _is_same(path, out):
+            continue
         alone, inside = len(paths) == 1, []
         if path.is_dir() and not one:
             inside = _submissions_in(path, grading, out, alone, said)
@@ -132,20 +135,21 @@ def _submissions_in(
 ) -> list[Path]:
     """The submissions in a folder of them; none where it is a submission itself."""
     parts, wanted = grading.rubric.parts, ", ".join(grading.rubric.parts)
-    ours = None if out is None else out.resolve()
-    entries = sorted(each for each in path.iterdir() if not is_clutter(each.name) and each.resolve() != ours)
-    inside = [entry for entry in entries if entry.is_dir() or entry.suffix.lower() in _ARCHIVES]
+    entries = [path / name for name in entry_names(path) if not is_clutter(name)]
+    entries = [entry for entry in entries if not _is_same(entry, out)]
+    folders = [entry for entry in entries if _is_folder(entry)]
+    inside = sorted({*folders, *(entry for entry in entries if entry.suffix.lower() in _ARCHIVES)})
     named = {*holds_parts(path, parts)}
-    # a folder called like a part is a submission where it has parts in it
-    submitted = [
-        entry for entry in inside if entry.is_dir() and (
-            holds_parts(entry, parts)
-            or (grading.part is not None and entry.name not in named and holds_predictions(entry))
-        )
-    ]  # fmt: skip
+    # a student may be called like a part: such a folder is a submission where it has other parts in it
+    submitted = [entry for entry in folders if _is_submission(entry, entry.name in named, grading)]
     own_parts = named - {entry.name for entry in submitted}
-    here = bool(own_parts) or (holds_predictions(path) and (grading.part is not None or not inside))
-    if not submitted and here:
+    own = [name for name in own_parts if _has_predictions(path / name)]
+    if grading.part is not None and holds_predictions(path):
+        own.append("predictions")
+    # what is called like a part and holds nothing tells only where nothing else is there
+    here = bool(own) or (bool(own_parts) and {entry.name for entry in folders} <= named)
+    here = here or (holds_predictions(path) and not inside)
+    if here and len(submitted) <= max(len(own), 1):
         if not own_parts and grading.part is None and alone:
             raise ValueError(
                 f"{path} holds predictions itself: say which part they are with --part ({wanted})"
@@ -159,14 +163,39 @@ def _submissions_in(
             "submission"
         )
     if here:
-        like = ", ".join(sorted(own_parts)) or "predictions"
+        like = ", ".join(sorted(own) or sorted(own_parts))
         said.append(
             f"{path} holds submissions and, like a submission, {like}: taken for a folder of submissions "
             "(--one: for one)"
         )
-    if others := [entry.name for entry in entries if entry not in inside]:
+    if others := [entry.name for entry in entries if entry not in {*inside}]:
         said.append(f"{path}: {len(others)} files there are no submissions ({shown(', '.join(others), 100)})")
     return inside
+
+
+def _is_submission(folder: Path, is_named: bool, grading: Grading) -> bool:
+    """Whether an entry of a folder is a submission, by the names in it; or a part, as its name tells."""
+    others = [name for name in holds_parts(folder, grading.rubric.parts) if name != folder.name]
+    if others or (not is_named and holds_parts(folder, grading.rubric.parts)):
+        return True
+    return grading.part is not None and not is_named and holds_predictions(folder)
+
+
+def _has_predictions(folder: Path) -> bool:
+    """Whether a part has predictions, in itself or in a run folder in it."""
+    return holds_predictions(folder) or any(holds_predictions(folder / name) for name in entry_names(folder))
+
+
+def _is_folder(path: Path) -> bool:
+    with contextlib.suppress(OSError):
+        return path.is_dir()
+    return False
+
+
+def _is_same(path: Path, other: Path | None) -> bool:
+    with contextlib.suppress(OSError):
+        return other is not None and os.path.samefile(path, other)
+    return False
 
 
 def _row_names(stems: Sequence[str]) -> list[str]:
@@ -341,7 +370,7 @@ def _open(path: Path, unpacked: Path, parts: Sequence[str], part: str | None, an
                 break
             folder = inside[0] if inside[0].is_dir() else _unpack(inside[0], unpacked / str(step))
         if not holds_submission(folder, parts):
-            wanted = ", ".join(f"{each}/" for each in parts)
+            wanted = ", ".join([*(f"{each}/" for each in parts), *(["pred.csv"] if part else [])])
             names = sorted(entry.name for entry in folder.iterdir())
             there = ", ".join(names[:5]) + (", ..." if len(names) > 5 else "")
             raise ValueError(f"it holds none of {wanted}, but {there or 'nothing'}")
@@ -364,15 +393,15 @@ def _unpack(path: Path, to: Path) -> Path:
     with damage_reported(path):
         for name, stream in archive_members(path, max_members=MOST_MEMBERS, max_bytes=MOST_UNPACKED):
             name = name.replace("\\", "/")  # of an archive made on Windows
-            if name.startswith("__MACOSX/"):
+            if name.startswith("__MACOSX/") or name.endswith("/"):
                 continue
-            if name.count("/") >= DEEPEST:
+            if name.count("/") > DEEPEST:
                 raise ValueError(f"{path}: holds folders more than {DEEPEST} deep")
             target = to / name
-            target.parent.mkdir(parents=True, exist_ok=True)
             try:
+                target.parent.mkdir(parents=True, exist_ok=True)
                 file = target.open("xb")
-            except FileExistsError:
+            except (FileExistsError, NotADirectoryError, IsADirectoryError):
                 raise ValueError(f"{path}: holds {name[:80]!r} twice") from None
             with file:
                 while chunk := stream.read(2**20):
@@ -532,15 +561,23 @@ def _fingerprint(grading: Grading) -> str:
     """Tells whether what submissions are graded by has changed, the test images included."""
     images = {}
     for part, folder in grading.images.items():
-        images[part] = [_state(file) for file in sorted(folder.iterdir())]  # of a set in arrays, that is all
-        for inside in (folder / "test", folder / "val", folder):
-            with contextlib.suppress(OSError):  # the images are in one of these
-                images[part] += [_state(inside / name) for name in grading.truths[part].labels]
+        names = tuple(grading.truths[part].labels)
+        if (folder, names) not in images:
+            images[folder, names] = _images_state(folder, names)
     return _hashed([
         _FORMAT, dataclasses.asdict(grading.rubric),
-        {part: [truth.labels, truth.official] for part, truth in grading.truths.items()}, images,
+        {part: [truth.labels, truth.official] for part, truth in grading.truths.items()},
+        {part: str(folder) for part, folder in grading.images.items()}, list(images.values()),
         grading.part, grading.seconds, grading.memory_bytes,
     ])  # fmt: skip
+
+
+def _images_state(folder: Path, names: Sequence[str]) -> list:
+    """The states of test images; of a set in arrays, those of the files in the folder."""
+    for inside in (folder / "test", folder / "val", folder):
+        with contextlib.suppress(OSError):
+            return [_state(inside / name, follow=True) for name in names]
+    return [_state(file) for file in sorted(folder.iterdir()) if file.is_file()]
 
 
 def _key(path: Path, same: str) -> str:
@@ -571,9 +608,13 @@ def _listed(path: Path, deeper: int) -> Iterator[list | None]:
         yield None
 
 
-def _state(path: Path) -> list:
-    """Path, size and times of a file, that which nobody can set among them, and which file it is."""
-    status = path.lstat()
+def _state(path: Path, *, follow: bool = False) -> list:
+    """Path, size and times of a file, and which file it is.
+
+    On Unix nobody can set the second of the times; on Windows it is that of creation, and a change of the
+    same length with the first one set back is not seen.
+    """
+    status = path.stat() if follow else path.lstat()
     return [str(path), status.st_size, status.st_mtime_ns, status.st_ctime_ns, status.st_ino]
 
 

@@ -98,7 +98,7 @@ def compare_families(families: Families, call: Call) -> tuple[list[str], Path]:
     """Run what is missing, compare, write the rows and the page ``compare/SET.md`` beside the figures.
 
     Run folders are looked for in ``call.runs_dir`` by their names; a network's is taken where its accuracy
-    is the one in the experiment's rows, a classical one where its settings and images are those asked for. Of
+    is the one in the experiment's rows, a classical one where its images, k and size are those asked for. Of
     other images than the set's own, and in a look, all is run anew.
 
     Returns
@@ -137,8 +137,13 @@ def _latest(
     runs_dir: Path, name: str, fits: Callable[[Mapping], bool] = lambda result: True
 ) -> Path | None:
     """The last run folder of a name that fits; its beginning is the time, so that names sort by it."""
-    found = sorted(path for path in runs_dir.glob(f"*-{name}") if (path / "result.json").is_file())
-    return next((folder for folder in reversed(found) if fits(read_run(folder).result)), None)
+    for folder in sorted(runs_dir.glob(f"*-{name}"), reverse=True):
+        try:
+            if (folder / "result.json").is_file() and fits(read_run(folder).result):
+                return folder
+        except ValueError:  # damaged, or of another version
+            continue
+    return None
 
 
 def _row(path: Path, label: str) -> Row | None:
@@ -176,9 +181,10 @@ def _classical_runs(families: Families, call: Call, network: Run, reused: bool) 
 
 
 def _is_that(setting: Classical, network: Mapping, result: Mapping) -> bool:
-    """Whether a run has these settings, and the network's images by name and number."""
+    """Whether a run has this k and size of images, and the network's images."""
     config = result["config"]
-    same = (result["data"].get("name"), result["n_test"]) == (network["data"].get("name"), network["n_test"])
+    prints = ("train_fingerprint", "test_fingerprint")
+    same = all(result["data"].get(key) == network["data"].get(key) for key in prints)
     return same and (config.get("k"), config.get("resize")) == (setting.k, setting.resize)
 
 

@@ -418,22 +418,36 @@ GROUPS: dict[str, tuple[str, ...]] = {
 GROUPS["all"] = tuple(name for names in GROUPS.values() for name in names)
 
 
-def measured_accuracies(model: str, fingerprint: str, results: Path = PROJECT / "results") -> list[float]:
-    """Held-out accuracies of a network's whole trainings, as the project's own rows have them.
+def measured_accuracies(
+    model: str,
+    options: Mapping[str, object],
+    fingerprint: str,
+    *,
+    course_split: bool,
+    results: Path = PROJECT / "results",
+) -> list[float]:
+    """Held-out accuracies of whole trainings of a network with these options, from the project's own rows.
 
-    Of images with this fingerprint; trainings on a part of the training images do not count.
+    Of images with this fingerprint and the same training images; trainings on a part of these, and of a
+    single epoch, do not count. A table that cannot be read has none.
     """
     found = []
     for experiment in NETWORK_EXPERIMENTS.values():
-        models = {setting.label: setting.model for setting in experiment.settings}
-        if model not in models.values() or experiment.train_images is not None:
+        if experiment.train_images is not None or experiment.course_split != course_split:
             continue
+        labels = {
+            setting.label for setting in experiment.settings
+            if setting.model == model and dict(setting.options) == dict(options)
+            and setting.changes.get("epochs") != 1
+        }  # fmt: skip
         wanted = ("accuracy", "done", "1", fingerprint)
-        latest = {row.key: row for row in read_rows(results / f"{experiment.name}.csv")}
-        for row in latest.values():
-            told = (row.metric, row.status, row.n_seeds, row.fingerprint)
-            if told == wanted and models.get(row.setting) == model:
-                found.append(float(row.measured))
+        try:
+            rows = read_rows(results / f"{experiment.name}.csv") if labels else []
+            found += [float(row.measured) for row in {row.key: row for row in rows}.values()
+                      if (row.metric, row.status, row.n_seeds, row.fingerprint) == wanted
+                      and row.setting in labels]  # fmt: skip
+        except (ValueError, OSError, TypeError):
+            continue
     return found
 
 

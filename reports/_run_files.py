@@ -95,9 +95,11 @@ def read_result(path: Path) -> dict:
     for key, names in _FIGURES.items():
         for name in names:
             value = result[key].get(name)
-            if isinstance(value, bool) or not isinstance(value, int | float) or value < 0:
+            kinds = int if key == "model" else (int, float)
+            if isinstance(value, bool) or not isinstance(value, kinds) or value < 0:
                 raise ValueError(f"{path}: {name!r} of {key!r} is no number of at least 0: run again")
     _check_settings(path, result["config"])
+    _check_training(path, result)
     classes = result["classes"]
     if not all(isinstance(name, str) for name in classes) or classes != sorted(set(classes)):
         raise ValueError(f"{path}: 'classes' is not a sorted list of different names: run again")
@@ -110,6 +112,15 @@ def _check_settings(path: Path, config: dict) -> None:
         raise ValueError(f"{path}: 'input_size' of 'config' is not three whole numbers: run again")
     if not isinstance(recipe, dict) or type(recipe.get("views", 1)) is not int:
         raise ValueError(f"{path}: 'recipe' of 'config' is not that of a training: run again")
+
+
+def _check_training(path: Path, result: dict) -> None:
+    """What only trainings have: images fitted, accuracy of one view."""
+    training, plain = result.get("training", {}), result.get("plain_accuracy")
+    if not isinstance(training, dict) or type(training.get("n_fit", 1)) is not int:
+        raise ValueError(f"{path}: 'n_fit' of 'training' is no whole number: run again")
+    if plain is not None and (isinstance(plain, bool) or not isinstance(plain, int | float)):
+        raise ValueError(f"{path}: 'plain_accuracy' is no number: run again")
 
 
 def _no_constant(name: str):

@@ -271,6 +271,11 @@ def views(result: Mapping) -> int | None:
     return result["config"]["recipe"].get("views", 1) if is_network(result) else None
 
 
+def fitted(result: Mapping) -> int:
+    """How many images a run was fitted to: of a training that chose on some of its images, the others."""
+    return result.get("training", {}).get("n_fit", result["n_train"])
+
+
 def _top5(run: Run) -> float | None:
     if not is_network(run.result) or len(run.classes) < 6:
         return None
@@ -301,7 +306,8 @@ def _names(runs: Sequence[Run]) -> tuple[str, ...]:
 def _differences(runs: Sequence[Run]) -> list[str]:
     """What tells runs of one name apart: a few settings, or where they lie."""
     configs = [run.result["config"] for run in runs]
-    keys = [key for key in configs[0] if len({json.dumps(each.get(key)) for each in configs}) > 1]
+    known = dict.fromkeys(key for each in configs for key in each)
+    keys = [key for key in known if len({json.dumps(each.get(key)) for each in configs}) > 1]
     words = [", ".join(f"{key} {each.get(key)}" for key in keys) for each in configs]
     if 0 < len(keys) <= _MOST_SETTINGS and max(map(len, words)) <= _LONGEST_SETTINGS:
         return words
@@ -361,13 +367,13 @@ def _gains(before: np.ndarray, after: np.ndarray, classes: Sequence[str], name: 
 def _training(one: Run, two: Run, a: str, b: str) -> list[str]:
     """A sentence where the runs were trained on different images, or judged on different pixels."""
     sentences = []
-    prints = [(run.result["data"].get("train_fingerprint"), run.result["n_train"]) for run in (one, two)]
+    prints = [(run.result["data"].get("train_fingerprint"), fitted(run.result)) for run in (one, two)]
     if prints[0][1] != prints[1][1]:
         sentences.append(
-            f"Trained on different numbers of images: {a} on {prints[0][1]:,}, {b} on {prints[1][1]:,}."
+            f"Fitted to different numbers of images: {a} to {prints[0][1]:,}, {b} to {prints[1][1]:,}."
         )
     elif prints[0][0] != prints[1][0] and all(print_ for print_, _ in prints):
-        sentences.append("Trained on different images.")
+        sentences.append("Fitted to different images.")
     tested = [run.result["data"].get("test_fingerprint") for run in (one, two)]
     if tested[0] != tested[1] and all(tested):
         sentences.append("The test images have the same names and classes, but not the same pixels.")

@@ -14,7 +14,7 @@ from matplotlib.artist import Artist
 from matplotlib.figure import Figure
 from matplotlib.ticker import FuncFormatter, LogLocator, NullFormatter
 
-from reports.comparison import Comparison, csv_rows, explanation, p_text, views
+from reports.comparison import Comparison, csv_rows, explanation, fitted, p_text, views
 from reports.figures import STYLE, save_figure
 from reports.page import MOST_IN_A_CELL, Picture, in_turns, svg_source, template, thumbnail
 from scenes.dataset import progress
@@ -47,18 +47,19 @@ def run_lines(comparison: Comparison) -> list[list[str]]:
 
 ABOUT_COSTS = (
     "MACs are those of one view of an image; a network's outputs are averaged over so many views. "
-    "Milliseconds an image are those from the picture to its class, on the hardware named below."
+    "Milliseconds an image: of features from reading the file to the class, of networks from pixels in "
+    "memory to the class; on the hardware named below."
 )
 
 
 def made_lines(comparison: Comparison) -> list[list[str]]:
     """A line a run, the head first: how it came about."""
-    lines = [["run", "training images", "accuracy of one view", "threads", "hardware", "folder"]]
+    lines = [["run", "images fitted", "accuracy of one view", "threads", "hardware", "folder"]]
     for name, run in zip(comparison.names, comparison.runs, strict=True):
         result = run.result
         plain = result.get("plain_accuracy")
         lines.append([
-            name, f"{result['n_train']:,}", "" if plain is None else f"{plain:.4f}",
+            name, f"{fitted(result):,}", "" if plain is None else f"{plain:.4f}",
             str(result["environment"].get("threads", "")), str(result["environment"].get("hardware", "")),
             run.folder.name,
         ])  # fmt: skip

@@ -29,7 +29,7 @@ _EITHER = {_RUN_PREDICTIONS, _PREDICTIONS}
 # Files beside the predictions that are no models; anything else is one, whatever it is called.
 _NO_MODELS = {
     ".csv", ".json", ".txt", ".md", ".html", ".png", ".svg", ".jpg", ".jpeg", ".pdf", ".py", ".ipynb",
-    ".toml", ".yaml", ".yml", ".log", ".tex", ".pyc", ".lock",
+    ".toml", ".yaml", ".yml", ".log", ".tex",
 }  # fmt: skip
 _NO_MODEL_NAMES = {"scores.npz"}
 _LARGE = 20_000_000  # bytes of a table or picture that somebody should look at
@@ -122,11 +122,14 @@ def read_submission(folder: str | Path, parts: Sequence[str], *, only_part: str 
         found.parts[only_part] = _read_part(folder, only_part)
         return found
     folders = sorted(entry.name for entry in entries if entry.is_dir(follow_symlinks=False))
+    read = []
     for part in parts:
         spelt = [name for name in folders if name.casefold() == part.casefold()]
         if part in folders:
+            read.append(part)
             found.parts[part] = _read_part(folder / part, part)
         elif len(spelt) == 1:
+            read.append(spelt[0])
             found.parts[part] = _read_part(folder / spelt[0], part)
             found.parts[part].note("part_spelling", f"folder {_quoted(spelt[0])} is taken for {part!r}")
         elif part in names:
@@ -137,16 +140,16 @@ def read_submission(folder: str | Path, parts: Sequence[str], *, only_part: str 
         where = ", ".join(f"{part}/" for part in parts)
         text = f"predictions that lie in none of {where}: not read"
         found.findings.append(Finding("predictions_outside_parts", "", text))
-    read = {part.casefold() for part in parts}
+    known = {part.casefold() for part in parts}
     for name in folders:
         inside = {entry.name for entry in _entries(folder / name)}
-        if name.casefold() not in read and inside & _EITHER:
+        if name.casefold() not in known and inside & _EITHER:
             found.findings.append(
                 Finding("unknown_part", "", f"folder {_quoted(name)} is none of {', '.join(parts)}: not read")
             )
     outside = SubmittedPart("")
     for name, size in _files_below(folder, outside, leave_out=read):
-        if _is_model(name, size) and size > _LARGE:
+        if size > _LARGE and _is_model(name):
             outside.note("model_outside_parts", f"{_quoted(name)} has {size:,} bytes and lies in no part: "
                          "it counts for none")  # fmt: skip
     found.findings += outside.findings
@@ -162,6 +165,11 @@ def holds_parts(folder: Path, parts: Sequence[str]) -> list[str]:
     """The entries of a folder that are called like parts, in any spelling."""
     known = {part.casefold() for part in parts}
     return [entry.name for entry in _entries(folder) if entry.name.casefold() in known]
+
+
+def entry_names(folder: Path) -> list[str]:
+    """The names of what lies in a folder, sorted; none where it cannot be opened."""
+    return [entry.name for entry in _entries(folder)]
 
 
 def holds_predictions(folder: Path) -> bool:
@@ -342,11 +350,15 @@ def _claim(data: bytes) -> float | None:
 def _find_model(outer: Path, folder: Path, is_run: bool, part: SubmittedPart) -> None:
     """Fill in the model files of a part: all below `outer`; `folder` is that with the predictions."""
     models: dict[str, int] = {}
+    clutter: dict[str, int] = {}
     for name, size in _files_below(outer, part):
-        if _is_model(name, size):
-            models[name] = size
+        if _is_model(name):
+            (clutter if any(map(is_clutter, name.split("/"))) else models)[name] = size
         elif size > _LARGE and name.rsplit("/", 1)[-1] not in (_PREDICTIONS, _RUN_PREDICTIONS, _RESULT):
             part.note("large_file", f"{part.name}: {_quoted(name)} has {size:,} bytes and counts as no model")
+    if sum(clutter.values()) > _LARGE:  # more than tools leave behind
+        models |= clutter
+    models = {name: size for name, size in models.items() if size}
     if not models or any(finding.kind == "not_all_seen" for finding in part.findings):
         return
     before = "" if folder == outer else f"{folder.name}/"
@@ -361,12 +373,9 @@ def _find_model(outer: Path, folder: Path, is_run: bool, part: SubmittedPart) ->
         part.float32_bytes = _float32_bytes(part.model)
 
 
-def _is_model(name: str, size: int) -> bool:
-    """Whether a file counts as a model: it is not empty, hidden and small, a text or a picture."""
-    steps = name.split("/")
-    if not size or (size <= _LARGE and any(is_clutter(step) for step in steps)):
-        return False
-    return steps[-1] not in _NO_MODEL_NAMES and Path(name).suffix.lower() not in _NO_MODELS
+def _is_model(name: str) -> bool:
+    """Whether a file is called as no table, text or picture is."""
+    return name.rsplit("/", 1)[-1] not in _NO_MODEL_NAMES and Path(name).suffix.lower() not in _NO_MODELS
 
 
 def _files_below(
@@ -389,20 +398,22 @@ def _files_below(
             try:
                 status = entry.stat(follow_symlinks=False)
             except OSError:
+                all_seen = False
                 continue
             if stat.S_ISREG(status.st_mode):
                 yield name, status.st_size
             elif stat.S_ISDIR(status.st_mode):
-                if before or entry.name.casefold() not in leave_out:
+                if before or entry.name not in leave_out:
                     waiting.append((f"{name}/", depth + 1))
             elif Path(name).suffix.lower() not in _NO_MODELS and part.name:
                 what = "a link" if stat.S_ISLNK(status.st_mode) else "no plain file"
                 part.note("model_is_no_file", f"{part.name}: {_quoted(name)} is {what}: not looked at")
-        all_seen = seen < MOST_ENTRIES and not (waiting and waiting[-1][1] > DEEPEST)
+        all_seen = all_seen and seen < MOST_ENTRIES and not (waiting and waiting[-1][1] > DEEPEST)
     if not all_seen:
-        where = f"{part.name}: " if part.name else ""
-        part.note("not_all_seen", f"{where}over {MOST_ENTRIES:,} files, or folders more than {DEEPEST} deep "
-                  "or closed: not all is looked at, and no model file counts")  # fmt: skip
+        where = f"{part.name}: " if part.name else "outside the parts: "
+        so = ", and no model file counts" if part.name else ""
+        many = f"{MOST_ENTRIES:,} files or more, or folders more than {DEEPEST} deep or closed"
+        part.note("not_all_seen", f"{where}{many}: not all is looked at{so}")
 
 
 def _float32_bytes(path: Path) -> int | None:

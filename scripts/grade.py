@@ -1,10 +1,10 @@
 """Grade submissions by a rubric: what was checked, the points, and the reason for each one lost.
 
-SUBMISSION is a folder (or a .zip of one) with a folder for each part (tiny/, bow/, cnn/), each a run folder
-or a pred.csv (filename,label) with a model file if there is one; a folder with a pred.csv itself, which
---part names; or a folder of submissions. TRUTH is annotations.json or a folder with one, a CSV
-(filename,label), a folder of class folders, or the name of a known set; PART=TRUTH gives a part its own.
-Where the truth comes with its images, a submitted .safetensors or .onnx model is run again. OUT gets
+SUBMISSION is a folder (or a .zip or .tar.gz of one) with a folder for each part (tiny/, bow/, cnn/), each a
+run folder or a pred.csv (filename,label) with a model file if there is one; a folder with a pred.csv
+itself, which --part names; or a folder of submissions. TRUTH is annotations.json or a folder with one, a
+CSV (filename,label), a folder of class folders, or the name of a known set; PART=TRUTH gives a part its
+own. Where the truth comes with its images, a submitted .safetensors or .onnx model is run again. OUT gets
 gradebook.csv, items.csv, instructor.html and, for each submission, Gradescope's results.json and
 feedback.html. Without --rubric it is reports/rubric.toml. What was graded before and has not changed is not
 graded again.

@@ -176,15 +176,23 @@ def test_a_process_is_held_to_its_limits(work, args, outcome):
 
 
 @pytest.mark.skipif(sys.platform == "win32", reason="semaphores as on Unix")
-def test_nothing_is_said_of_what_a_killed_process_leaves_behind():
-    work = "import multiprocessing, time; lock = multiprocessing.RLock(); time.sleep(60)"
+def test_nothing_is_said_of_what_a_killed_process_leaves_behind(tmp_path):
+    mark = tmp_path / "has the lock"
+    work = "import multiprocessing, pathlib, time; lock = multiprocessing.RLock(); "
+    work += f"pathlib.Path({str(mark)!r}).touch(); time.sleep(600)"
     code = f"""if __name__ == "__main__":
-        import threading
+        import pathlib, threading, time
         from experiments.batch_grading import run_limited
-        print(run_limited(exec, ({work!r},), 4, {MEMORY}, threading.Event()))
+        stop = threading.Event()
+        def watch():
+            while not pathlib.Path({str(mark)!r}).exists():
+                time.sleep(0.1)
+            stop.set()
+        threading.Thread(target=watch, daemon=True).start()
+        print(run_limited(exec, ({work!r},), 300, {MEMORY}, stop))
     """
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)
-    assert (done.stdout, done.stderr) == ("too_slow\n", "")
+    assert (done.stdout, done.stderr) == ("stopped\n", "")
 
 
 def test_a_process_is_stopped_with_the_others():
@@ -274,6 +282,7 @@ def test_what_was_graded_is_graded_again_only_when_something_changed(graded, tmp
     assert asked[8:] == ["a", "b", "c"]
 
 
+@pytest.mark.skipif(sys.platform == "win32", reason="times as on Unix")
 def test_a_change_deep_in_a_folder_or_with_its_time_set_back_is_seen(graded, tmp_path):
     deep = tmp_path / "all" / "ann" / "homework" / "run"
     good(deep.parent)
@@ -450,13 +459,15 @@ def test_a_student_called_like_a_part_is_one_of_the_class(tmp_path):
     found, said = find_submissions([tmp_path / "class"], GRADING)
     assert list(found) == ["Bow", "ann", "tiny"]
     assert said == [f"{tmp_path / 'class'}: 2 files there are no submissions (pred.csv, result.json)"]
-    # a part may lie beside them
-    put(good(tmp_path / "mixed" / "ann"), table(rows("tiny")))
-    (tmp_path / "mixed" / "ann").rename(tmp_path / "mixed" / "old")
-    good(tmp_path / "one")
-    (tmp_path / "one" / "cnn").rename(tmp_path / "mixed" / "cnn")
-    found, said = find_submissions([tmp_path / "mixed"], GRADING)
-    assert list(found) == ["cnn", "old"]
+    # also where each wrapped it once more
+    for name in ("ann", "Bow", "cid"):
+        good(tmp_path / "wrapped" / name / "homework")
+    assert list(find_submissions([tmp_path / "wrapped"], GRADING)[0]) == ["Bow", "ann", "cid"]
+    # and where that student handed in predictions alone
+    (tmp_path / "class" / "cnn").mkdir()
+    (tmp_path / "class" / "cnn" / "pred.csv").write_text(table(rows("cnn")))
+    found, said = find_submissions([tmp_path / "class"], GRADING)
+    assert list(found) == ["Bow", "ann", "cnn", "tiny"]
     assert "like a submission, cnn: taken for a folder of submissions (--one: for one)" in said[0]
     # alone, with predictions of one part
     alone = dataclasses.replace(GRADING, part="bow")
@@ -464,6 +475,43 @@ def test_a_student_called_like_a_part_is_one_of_the_class(tmp_path):
         (tmp_path / "alone" / name).mkdir(parents=True)
         (tmp_path / "alone" / name / "pred.csv").write_text(table(rows("bow")))
     assert list(find_submissions([tmp_path / "alone"], alone)[0]) == ["ann", "bob"]
+
+
+def test_one_submission_is_not_several_whatever_lies_in_it(tmp_path):
+    ann = good(tmp_path / "ann")
+    good(ann / "old")
+    (ann / "cnn" / "cnn").mkdir()
+    (ann / "cnn" / "pred.csv").rename(ann / "cnn" / "cnn" / "pred.csv")
+    assert list(find_submissions([ann], GRADING)[0]) == ["ann"]
+    for part in ("tiny", "bow"):
+        (ann / part / "pred.csv").unlink()  # nothing in them: they are parts all the same
+    shutil.rmtree(ann / "old")
+    assert list(find_submissions([ann], GRADING)[0]) == ["ann"]
+    alone = dataclasses.replace(GRADING, part="cnn")
+    (tmp_path / "solo" / "old").mkdir(parents=True)
+    for folder in (tmp_path / "solo", tmp_path / "solo" / "old"):
+        (folder / "pred.csv").write_text(table(rows("cnn")))
+    assert find_submissions([tmp_path / "solo"], alone)[0] == {"solo": tmp_path / "solo"}
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="links and permissions as on Unix")
+def test_a_folder_that_cannot_be_listed_or_that_leads_in_circles_costs_its_own_row(graded, tmp_path):
+    good(tmp_path / "all" / "ann")
+    (tmp_path / "all" / "ann" / "round").symlink_to("round")
+    (tmp_path / "all" / "round").symlink_to("round")
+    (tmp_path / "all" / "bob").mkdir(mode=0)
+    given = [tmp_path / "all" / name for name in ("ann", "bob")]
+    assert list(find_submissions(given, GRADING)[0]) == ["ann", "bob"]
+    found = graded()
+    (tmp_path / "all" / "bob").chmod(0o700)
+    assert (found["ann"]["score"], found["bob"]["score"]) == (100, 0)
+
+
+def test_the_grades_are_no_submission_where_all_of_a_folder_is_given(graded, tmp_path):
+    good(tmp_path / "all" / "ann")
+    good(tmp_path / "out" / "ann")
+    given = [tmp_path / "all" / "ann", tmp_path / "out"]
+    assert list(find_submissions(given, GRADING, out=tmp_path / "out")[0]) == ["ann"]
 
 
 def test_of_several_paths_each_has_a_row_whatever_it_holds(tmp_path):
@@ -489,6 +537,9 @@ def test_archives_of_other_kinds_and_wrapped_ones_are_opened_or_have_a_reason(gr
             info = zipfile.ZipInfo("homework/x")
             info.filename = "homework\\" + "\\".join(file.relative_to(folder).parts)
             archive.writestr(info, file.read_bytes())
+        info = zipfile.ZipInfo("x")
+        info.filename = "homework\\tiny\\"  # a folder, as some write it
+        archive.writestr(info, b"")
     for name in ("moodle", "mac", "git"):
         (tmp_path / "all" / name).mkdir()
     zipped(tmp_path / "all" / "moodle" / "hw.zip", folder)

@@ -41,15 +41,17 @@ def test_a_training_is_known_by_all_that_its_weights_depend_on(other):
 
 def test_the_range_to_expect_is_that_of_the_same_network_on_the_same_images(monkeypatch):
     chance = "chance: 0.5000 (1 of 2 classes, 8 images)"
+    whose = "by this project's recipes and the report's"
     for found, line in (
         ([], []),
-        ([0.5], ["net on these images, 1 training of this project with any recipe: 0.5000"]),
-        ([0.7, 0.5], ["net on these images, 2 trainings of this project with any recipe: 0.5000 to 0.7000"]),
+        ([0.5], [f"lenet_modern on these images, 1 training {whose}: 0.5000"]),
+        ([0.7, 0.5], [f"lenet_modern on these images, 2 trainings {whose}: 0.5000 to 0.7000"]),
     ):
         asked = []
-        monkeypatch.setattr(cnn, "measured_accuracies", lambda *args: asked.append(args) or found)  # noqa: B023
-        assert cnn._expected("net", data()) == [chance, *line]
-        assert asked == [("net", "heldout")]
+        told = lambda *args, **rest: asked.append((*args, rest)) or found  # noqa: B023, E731
+        monkeypatch.setattr("experiments.network_tables.measured_accuracies", told)
+        assert cnn._expected(job(options={"width": 2})) == [chance, *line]
+        assert asked == [("lenet_modern", {"width": 2}, "heldout", {"course_split": False})]
 
 
 def test_the_recipes_dropout_and_batch_norm_reach_the_network():

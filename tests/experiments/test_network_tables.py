@@ -138,8 +138,16 @@ def test_what_whole_trainings_of_a_network_reached_on_the_same_images(tmp_path):
     write_rows(tmp_path / "r3-networks.csv", [row, *others, replace(row, measured="0.6")])
     # of a part of the training images
     write_rows(tmp_path / "r1-cnn-table.csv", [replace(row, setting="mynet, both")])
-    assert sorted(measured_accuracies("cifar_plain", "print", tmp_path)) == [0.6, 0.7]
-    assert measured_accuracies("mynet", "print", tmp_path) == []
+    write_rows(tmp_path / "r3-ablation.csv", [replace(row, setting="without skips", measured="0.4")])
+    (tmp_path / "r3-own.csv").write_text("damaged")
+
+    def found(model, options=None, course_split=False):
+        options, where = options or {}, {"course_split": course_split, "results": tmp_path}
+        return sorted(measured_accuracies(model, options, "print", **where))
+
+    assert found("cifar_plain") == [0.6, 0.7] and found("cifar_plain", course_split=True) == []
+    assert found("cifar_residual") == [] and found("cifar_residual", {"skips": False}) == [0.4]
+    assert found("mynet") == [] == found("mynet", course_split=True)
 
 
 def test_r4_reports_no_figure_and_r5_those_of_its_variants():

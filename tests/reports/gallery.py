@@ -615,6 +615,28 @@ def nothing_but_hidden_files_of_tools(folder):
     (folder / "cnn" / ".gitignore").write_text("*.pt\n")
 
 
+@wrong(90, "several_models")
+def a_large_model_in_many_small_hidden_pieces(folder):
+    (folder / "cnn" / ".pieces").mkdir()
+    for i in range(10):
+        with (folder / "cnn" / ".pieces" / f"{i}.bin").open("wb") as file:
+            file.truncate(9_000_000)
+
+
+@wrong(90, "several_models")
+def a_large_model_in_pieces_called_locks(folder):
+    for i in range(10):
+        with (folder / "cnn" / f"{i}.lock").open("wb") as file:
+            file.truncate(9_000_000)
+
+
+@wrong(100, "model_outside_parts")
+def a_large_model_in_a_second_spelling_of_the_part(folder):
+    (folder / "CNN").mkdir()
+    with (folder / "CNN" / "big.pt").open("wb") as file:
+        file.truncate(500_000_000)
+
+
 @wrong(90)
 def nothing_but_compiled_code(folder):
     (folder / "cnn" / "model.pt").unlink()

@@ -159,14 +159,16 @@ def test_runs_of_one_name_are_told_apart_by_their_settings_or_their_folder(run):
 def test_runs_that_were_trained_or_judged_on_something_else_are_said_to_be(run, tmp_path):
     prints = {"train_fingerprint": "a", "test_fingerprint": "b"}
     one, two = run("one", "a" * 12, data=prints), run("two", "a" * 12, data=prints)
-    assert not [said for said in explanation(compare([one, two]), 0, 1) if "rained on" in said]
+    assert not [said for said in explanation(compare([one, two]), 0, 1) if "itted to" in said]
     other = run("other", "a" * 12, data={"train_fingerprint": "c", "test_fingerprint": "d"})
     said = explanation(compare([one, other]), 0, 1)
-    assert said[1] == "Trained on different images."
+    assert said[1] == "Fitted to different images."
     assert said[2] == "The test images have the same names and classes, but not the same pixels."
     other.result["n_train"] = 45_000
     said = explanation(compare([one, other]), 0, 1)
-    assert said[1] == "Trained on different numbers of images: one on 3, other on 45,000."
+    assert said[1] == "Fitted to different numbers of images: one to 3, other to 45,000."
+    other.result["training"] = {"n_fit": 3}  # of which the rest was chosen on
+    assert explanation(compare([one, other]), 0, 1)[1] == "Fitted to different images."
 
 
 def test_of_many_classes_only_the_first_are_named_and_all_counted(run):

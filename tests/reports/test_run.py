@@ -294,6 +294,9 @@ def test_a_damaged_file_is_named(folder, name, content):
         (lambda r: r["timings"].update(ms_per_image=-1), ["'ms_per_image' of 'timings'"]),
         (lambda r: r["config"].update(input_size=32), ["'input_size' of 'config' is not three"]),
         (lambda r: r["config"].update(recipe="x"), ["'recipe' of 'config'"]),
+        (lambda r: r["model"].update(parameters=1.0), ["'parameters' of 'model'"]),
+        (lambda r: r.update(plain_accuracy="x"), ["'plain_accuracy' is no number"]),
+        (lambda r: r.update(training={"n_fit": "x"}), ["'n_fit' of 'training'"]),
     ],
 )
 def test_a_result_that_does_not_fit_is_refused(folder, edit, parts):
