@@ -35,9 +35,9 @@ def test_two_runs_are_compared_and_a_folder_written(call, runs, gratings, tmp_pa
         pytest.approx(result["accuracy"], abs=1e-4) for result in results
     ]
     text = (out / "comparison.txt").read_text()
-    assert "tiny (2) has" in text and "95 % interval" in text and text.strip() in called.out
+    assert "tiny (size 12) has" in text and "95 % interval" in text and text.strip() in called.out
     page = (out / "comparison.html").read_text()
-    assert "only tiny (2) is right" in page
+    assert "only tiny (size 12) is right" in page
     assert page.count("data:image/jpeg;base64,") == sum(
         a != b for a, b in zip(*(right(run) for run in runs), strict=True)
     )
