@@ -23,7 +23,7 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
-from experiments.data import image_sources
+from experiments.data import folder_of_images, image_sources
 from experiments.truth import shown_in
 from reports import grade
 from reports.feedback import (
@@ -168,17 +168,18 @@ def _submissions_in(
             f"{path} holds submissions and, like a submission, {like}: taken for a folder of submissions "
             "(--one: for one)"
         )
-    if others := [entry.name for entry in entries if entry not in {*inside}]:
+    taken = {*inside}
+    if others := [entry.name for entry in entries if entry not in taken]:
         said.append(f"{path}: {len(others)} files there are no submissions ({shown(', '.join(others), 100)})")
     return inside
 
 
 def _is_submission(folder: Path, is_named: bool, grading: Grading) -> bool:
     """Whether an entry of a folder is a submission, by the names in it; or a part, as its name tells."""
-    others = [name for name in holds_parts(folder, grading.rubric.parts) if name != folder.name]
-    if others or (not is_named and holds_parts(folder, grading.rubric.parts)):
-        return True
-    return grading.part is not None and not is_named and holds_predictions(folder)
+    parts = holds_parts(folder, grading.rubric.parts)
+    if is_named:
+        return any(name != folder.name for name in parts)
+    return bool(parts) or (grading.part is not None and holds_predictions(folder))
 
 
 def _has_predictions(folder: Path) -> bool:
@@ -574,10 +575,10 @@ def _fingerprint(grading: Grading) -> str:
 
 def _images_state(folder: Path, names: Sequence[str]) -> list:
     """The states of test images; of a set in arrays, those of the files in the folder."""
-    for inside in (folder / "test", folder / "val", folder):
-        with contextlib.suppress(OSError):
-            return [_state(inside / name, follow=True) for name in names]
-    return [_state(file) for file in sorted(folder.iterdir()) if file.is_file()]
+    inside = folder_of_images(folder, names)
+    if inside is not None:
+        return [_state(inside / name, (inside / name).stat()) for name in names]
+    return [_state(file, file.lstat()) for file in sorted(folder.iterdir()) if file.is_file()]
 
 
 def _key(path: Path, same: str) -> str:
@@ -595,8 +596,9 @@ def _hashed(parts: list) -> str:
 def _listed(path: Path, deeper: int) -> Iterator[list | None]:
     """The state of all that is read of a submission; None for what cannot be looked at."""
     try:
-        yield _state(path)
-        if stat.S_ISDIR(path.lstat().st_mode):
+        status = path.lstat()
+        yield _state(path, status)
+        if stat.S_ISDIR(status.st_mode):
             if not deeper:
                 yield None
                 return
@@ -608,13 +610,12 @@ def _listed(path: Path, deeper: int) -> Iterator[list | None]:
         yield None
 
 
-def _state(path: Path, *, follow: bool = False) -> list:
+def _state(path: Path, status: os.stat_result) -> list:
     """Path, size and times of a file, and which file it is.
 
     On Unix nobody can set the second of the times; on Windows it is that of creation, and a change of the
     same length with the first one set back is not seen.
     """
-    status = path.stat() if follow else path.lstat()
     return [str(path), status.st_size, status.st_mtime_ns, status.st_ctime_ns, status.st_ino]
 
 

@@ -151,12 +151,20 @@ def source_of(name: str) -> str:
     return f"{name} in {set_folder(name).parent}{where}"
 
 
+def folder_of_images(folder: Path, names: Sequence[str]) -> Path | None:
+    """That of a folder's ``test/``, its ``val/`` and itself which has files of all these names."""
+    for inside in (folder / "test", folder / "val", folder):
+        if all((inside / name).is_file() for name in names):
+            return inside
+    return None
+
+
 def image_sources(folder: Path, names: Sequence[str]) -> dict[str, Path | np.ndarray] | None:
     """Where the images of these names are in a folder: files below it, its ``test/`` or ``val/``, or pixels
     of a set in arrays; None where it has not all of them."""
-    for part in (folder / "test", folder / "val", folder):
-        if all((part / name).is_file() for name in names):
-            return {name: part / name for name in names}
+    inside = folder_of_images(folder, names)
+    if inside is not None:
+        return {name: inside / name for name in names}
     if not folder.is_dir() or names[0].split("/")[0] not in ("train", "test"):
         return None
     try:

@@ -13,7 +13,8 @@ from experiments.classical import Voting, bag_vectors, classify, tiny_vectors
 from experiments.data import load_data, set_folder
 from experiments.network_runs import Call, Runner
 from experiments.network_tables import NETWORK_EXPERIMENTS, OWN
-from experiments.tables import Ledger, Measured, Row, read_rows
+from experiments.readme import Results
+from experiments.tables import Ledger, Measured, Row
 from experiments.tabulate import aligned
 from features import BagOfWords, TinyImage
 from reports import Comparison, Run, compare, read_run, write_run
@@ -111,7 +112,7 @@ def compare_families(families: Families, call: Call) -> tuple[list[str], Path]:
     runner, networks = Runner(call), []
     for experiment, label in families.networks:
         name = _run_name(experiment, label)
-        done = _row(call.results / f"{experiment}.csv", label)
+        done = Results(call.results).last(experiment, label)
         folder = _latest(call.runs_dir, name, partial(_is_of, done)) if reused else None
         if folder is None:
             _, failed = runner.run(experiment, [label], again=True)
@@ -144,13 +145,6 @@ def _latest(
         except ValueError:  # damaged, or of another version
             continue
     return None
-
-
-def _row(path: Path, label: str) -> Row | None:
-    """The last row that says how right a setting was."""
-    wanted = (label, "accuracy", "done")
-    found = [row for row in read_rows(path) if (row.setting, row.metric, row.status) == wanted]
-    return found[-1] if found else None
 
 
 def _is_of(row: Row | None, result: Mapping) -> bool:

@@ -232,8 +232,9 @@ def csv_rows(comparison: Comparison) -> list[dict[str, str]]:
     """A row a run with the columns of the field's result tables, accuracies in percent.
 
     Top-5 is empty where scores are no probabilities: the classes of a kNN vote without a vote are not
-    ordered. MACs are those of one view, see `views`. Milliseconds an image are those of the whole way from
-    the picture to its class. Costs that a run does not tell are empty.
+    ordered. MACs are those of one view, see `views`. Milliseconds an image end with the class; they begin
+    with reading the file for features, with pixels in memory for networks. Costs that a run does not tell
+    are empty.
     """
     rows = []
     for i, (run, name) in enumerate(zip(comparison.runs, comparison.names, strict=True)):
@@ -255,7 +256,7 @@ def csv_rows(comparison: Comparison) -> list[dict[str, str]]:
 
 
 def _milliseconds(result: Mapping) -> float:
-    """Per test image, from the picture to its class; a run of features tells its classification apart."""
+    """Per test image, classification included, which a run of features tells apart."""
     timings = result["timings"]
     search = 0.0 if is_network(result) else 1000 * timings["classification"] / result["n_test"]
     return timings["ms_per_image"] + search

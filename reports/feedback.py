@@ -158,9 +158,7 @@ def instructor_page(
         hardest.append({
             "part": part,
             "images": [
-                {**item, "picture": None if pixels is None else thumbnail(pixels)}
-                for item in shown
-                for pixels in [picture(item["filename"]) if picture else None]
+                {**item, "picture": _thumbnail(picture, item["filename"])} for item in shown
             ],
         })  # fmt: skip
     checks = [mark["name"] for mark in all_graded[0]["marks"]] if all_graded else []
@@ -168,6 +166,11 @@ def instructor_page(
         title=title, all_graded=all_graded, checks=checks, summary=summary, hardest=hardest,
         equal=equal_predictions(all_graded),
     ) + "\n"  # fmt: skip
+
+
+def _thumbnail(picture: Picture | None, name: str) -> str | None:
+    pixels = picture(name) if picture else None
+    return None if pixels is None else thumbnail(pixels)
 
 
 def _digest(predicted: Mapping[str, str | None]) -> str | None:
