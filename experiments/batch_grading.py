@@ -108,7 +108,7 @@ def find_submissions(
     Raises
     ------
     FileNotFoundError, ValueError
-        No such path; a folder without any.
+        No such path; a folder without any; none but `out`.
     """
     found: list[tuple[str, Path]] = []
     said: list[str] = []
@@ -126,6 +126,8 @@ def find_submissions(
         whole = Path(os.path.abspath(path))  # of ".", too; links stay what they are
         before = "" if alone else f"{whole.name}-"
         found += [(before + entry.name, entry) for entry in inside] or [(whole.name, path)]
+    if not found:
+        raise ValueError(f"{out}: this is where grades go (--out): give a folder of submissions")
     names = _row_names([name for name, _ in found])
     return dict(zip(names, (path for _, path in found), strict=True)), said
 

@@ -20,7 +20,10 @@ from reports.comparison_page import (
 )
 from reports.page import Picture
 from reports.tables import latex_table, markdown_table
+from scenes.dataset import fingerprint
 from scenes.files import scratch_folder, sync_folder
+from scenes.reading import pixel_hash
+from scenes.threads import in_threads
 
 
 def compare_runs(
@@ -71,8 +74,8 @@ def heldout_pictures(run: Run, data: str | None) -> Picture | None:
 
     Raises
     ------
-    FileNotFoundError
-        `data` does not hold them.
+    FileNotFoundError, ValueError
+        `data` does not hold them, or others of their names; one of them is damaged.
     """
     name = str(run.result["data"].get("name", ""))
     folder = Path(data) if data else set_folder(name)
@@ -81,11 +84,31 @@ def heldout_pictures(run: Run, data: str | None) -> Picture | None:
             raise FileNotFoundError(f"{folder}: no such folder: give the one with the test images")
         return None
     try:
-        return pictures_in(folder, run.filenames)
-    except FileNotFoundError:
+        picture = pictures_in(folder, run.filenames)
+        if not _is_of(picture, run):
+            raise ValueError(
+                f"{folder}: its pictures have the names of {run.folder}'s test images, but other pixels: "
+                "give the folder that the run was tested on"
+            )
+        return picture
+    except (FileNotFoundError, ValueError):
         if data:
             raise
         return None
+
+
+def _is_of(picture: Picture, run: Run) -> bool:
+    """Whether the pixels are those the run was tested on, as far as its record tells."""
+    given = run.result["data"].get("test_fingerprint")
+    if not given or run.result["config"].get("recipe", {}).get("merge"):
+        return True  # taken with the classes before they were merged, which the run does not keep
+
+    def digest(name: str) -> str:
+        pixels = picture(name)
+        return pixel_hash(pixels[..., 0] if pixels.ndim == 3 and pixels.shape[2] == 1 else pixels)
+
+    hashes = list(in_threads(digest, run.filenames, None))
+    return fingerprint(hashes, run.labels) == given
 
 
 def _write(folder: Path, comparison: Comparison, lines: Sequence[str], picture: Picture | None) -> None:

@@ -81,6 +81,13 @@ def test_bad_input_is_one_line_and_leaves_nothing(call, refused, runs, gratings,
     refused("compare", *runs, says="--out")
 
 
+def test_other_pictures_of_the_same_names_are_not_shown(refused, runs, gratings, tmp_path):
+    other = shutil.copytree(gratings, tmp_path / "other")
+    first, second = sorted((other / "test").rglob("*.png"))[:2]
+    shutil.copy(second, first)
+    refused("compare", *runs, "--out", tmp_path / "out", "--data", other, says="other pixels")
+
+
 @pytest.mark.data
 def test_pictures_of_known_sets_are_found_by_their_name(call, tmp_path):
     from experiments.comparing import heldout_pictures

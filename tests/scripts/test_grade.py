@@ -124,6 +124,7 @@ def test_an_upload_of_whatever_shape_is_graded_as_one(call, handed_in):
         (("class", "--truth", "truth.csv", "--time-limit", "inf"), "1 to 86400 seconds"),
         (("class", "--truth", "truth.csv", "--memory-limit", "1"), "256 to 1048576 MB"),
         (("class", "--truth", "truth.csv", "--out", "truth.csv"), "truth.csv"),
+        (("class", "--truth", "truth.csv", "--out", "class"), "class: this is where grades go"),
     ],
 )
 def test_bad_calls_are_refused_in_one_line(refused, handed_in, monkeypatch, arguments, says):
