@@ -72,7 +72,7 @@ CIFAR10 = Families(
     "compare-cifar10", "CIFAR-10, course split", "cifar10",
     (Classical("bag of SIFT, 8-NN", "bow", 8), Classical("tiny images, 1-NN", "tiny", 1)),
     (
-        *_of("r1-cnn-final", "mynet, own recipe", "resnet18, own recipe"),
+        *_of("r1-cnn-final", "mynet, own recipe", "resnet18, own recipe, longer, on all 20,000"),
         *(("cnn-cifar10", setting.label) for setting in NETWORK_EXPERIMENTS["cnn-cifar10"].settings),
     ),
     course_split=True,
