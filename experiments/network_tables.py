@@ -264,6 +264,8 @@ R3_OWN = (
     Setting("separable, own recipe", "cifar_separable", "cifar", {**_SMALL, "epochs": 90}),
     Setting("residual, own recipe", "cifar_residual", "cifar",
             {"resolutions": (), "epochs": 80, "dropout": 0.1}),
+    Setting("residual, own recipe, longer", "cifar_residual", "cifar",
+            {"resolutions": (), "epochs": 200, "dropout": 0.0, "cutout": 4}),
     Setting("50k, own recipe", "cifar_50k", "cifar", {**_SMALL, "epochs": 120, "dropout": 0.0}),
 )  # fmt: skip
 

@@ -126,14 +126,19 @@ class Ledger:
         return self._common["hardware"]
 
     def fill(self, measurements: Iterable[Measured]) -> None:
-        """Append the rows of a whole experiment: all of them, or one that says why there are none."""
+        """Append the rows of a whole experiment: all of them, or one that says why there are none.
+
+        What the last rows say already, seconds included, was read off the same run folders and is not said
+        again.
+        """
         try:
             found = list(measurements)
         except (ValueError, OSError) as error:
             self.fail("all", str(error))
             raise
-        if found:
-            self._append(*map(self._row, found))
+        rows = [self._row(each) for each in found]
+        if rows and list(map(_measurement, rows)) != list(map(_measurement, self._own()[-len(rows) :])):
+            self._append(*rows)
 
     def add(self, found: Measured) -> Row:
         """Append a row and write the file."""
@@ -181,6 +186,11 @@ class Ledger:
 
     def _own(self) -> list[Row]:
         return [row for row in self.rows if row.fingerprint == self._common["fingerprint"]]
+
+
+def _measurement(row: Row) -> Row:
+    """The row without when and by what it was written."""
+    return replace(row, command="", commit="", date="")
 
 
 def read_rows(path: Path) -> list[Row]:

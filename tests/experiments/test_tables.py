@@ -79,6 +79,24 @@ def test_two_data_sets_in_one_table_are_kept_and_shown_apart(dataset, small_fold
 
 
 @pytest.mark.parametrize(("known", "reported"), [("scene15", 0.2233), ("synthetic", None), (None, None)])
+def test_the_same_figures_are_not_written_twice_in_a_row(dataset, tmp_path):
+    book = ledger(dataset, tmp_path)
+    book.fill([Measured("k=1", "accuracy", (0.1,), seconds=2.0), Measured("k=2", "accuracy", (0.2,))])
+    book.fill([Measured("k=1", "accuracy", (0.1,), seconds=2.0), Measured("k=2", "accuracy", (0.2,))])
+    assert len(book.rows) == 2
+    # measured anew, it took another time
+    book.fill([Measured("k=1", "accuracy", (0.1,), seconds=3.0), Measured("k=2", "accuracy", (0.2,))])
+    assert [row.seconds for row in read_rows(book.path)] == ["2.0", "", "3.0", ""]
+
+
+def test_the_same_figures_after_a_failure_count_again(dataset, tmp_path):
+    book = ledger(dataset, tmp_path)
+    book.fill([Measured("k=1", "accuracy", (0.1,))])
+    book.fail("all", "out of memory")
+    book.fill([Measured("k=1", "accuracy", (0.1,))])
+    assert book.has_done() and len(book.rows) == 3
+
+
 def test_what_was_reported_stands_beside_the_same_images_only(dataset, monkeypatch, known, reported):
     monkeypatch.setattr("experiments.tables.known_set", lambda dataset: known)
     found = next(measurements("r1-tiny-k", dataset, 1, False))
