@@ -78,7 +78,6 @@ def test_two_data_sets_in_one_table_are_kept_and_shown_apart(dataset, small_fold
     assert len(read_rows(first.path)) == 3
 
 
-@pytest.mark.parametrize(("known", "reported"), [("scene15", 0.2233), ("synthetic", None), (None, None)])
 def test_the_same_figures_are_not_written_twice_in_a_row(dataset, tmp_path):
     book = ledger(dataset, tmp_path)
     book.fill([Measured("k=1", "accuracy", (0.1,), seconds=2.0), Measured("k=2", "accuracy", (0.2,))])
@@ -97,6 +96,7 @@ def test_the_same_figures_after_a_failure_count_again(dataset, tmp_path):
     assert book.has_done() and len(book.rows) == 3
 
 
+@pytest.mark.parametrize(("known", "reported"), [("scene15", 0.2233), ("synthetic", None), (None, None)])
 def test_what_was_reported_stands_beside_the_same_images_only(dataset, monkeypatch, known, reported):
     monkeypatch.setattr("experiments.tables.known_set", lambda dataset: known)
     found = next(measurements("r1-tiny-k", dataset, 1, False))
