@@ -266,6 +266,8 @@ R3_OWN = (
             {"resolutions": (), "epochs": 80, "dropout": 0.1}),
     Setting("residual, own recipe, longer", "cifar_residual", "cifar",
             {"resolutions": (), "epochs": 200, "dropout": 0.0, "cutout": 4}),
+    Setting("residual, own recipe, longer, held back more", "cifar_residual", "cifar",
+            {"resolutions": (), "epochs": 200, "dropout": 0.05, "cutout": 8, "translate": 4}),
     Setting("50k, own recipe", "cifar_50k", "cifar", {**_SMALL, "epochs": 120, "dropout": 0.0}),
 )  # fmt: skip
 

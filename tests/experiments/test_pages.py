@@ -78,6 +78,18 @@ def test_reported_stands_beside_measured(tmp_path):
     assert "Measured on cifar10, 5,000 held-out images; H." in text
 
 
+def test_what_binary_cross_entropy_is_worth_is_read_off_the_rows(empty, tmp_path):
+    assert f"What binary cross-entropy is worth is {OWED}." in empty["R5"]
+    book = ledger(tmp_path / "results", "r5-short")
+    accuracies = {"alexnet_227": 0.6, "alexnet_227_conv3": 0.61, "alexnet_227, BCE": 0.625,
+                  "alexnet_227_conv3, BCE": 0.59}  # fmt: skip
+    for label, accuracy in accuracies.items():
+        book.add(Measured(f"{label}, 3 epochs", "accuracy", (accuracy,)))
+    text = write_page("R5", tmp_path / "results", tmp_path).read_text("utf-8")
+    assert "`alexnet_227` +10.0 points there, +2.5 here" in text
+    assert "`alexnet_227_conv3` +14.4 points there, -2.0 here" in text
+
+
 def test_a_failed_training_is_shown_with_its_reason(tmp_path):
     ledger(tmp_path / "results", "r2-lr").fail("lr 1", f"{DIVERGED} 3", 0.1)
     text = write_page("R2", tmp_path / "results", tmp_path).read_text("utf-8")
