@@ -267,6 +267,8 @@ def _verdicts(rows: dict[str, Row]) -> list[str]:
 
 # R2's eight tables in its order; the experiments that each follows.
 _R2_LISTED = ("lenet_modern", "lenet_window9", "lenet_channels8", "lenet_convs4", "lenet_fc5")
+# What R2 found best in its sweeps.
+_R2_BEST = {"r2-lr": "lr 0.01", "r2-dropout": "dropout 0.1"}
 _R2_ALEXNETS = ("alexnet_128", "alexnet_28", "alexnet_28_small")
 
 
@@ -286,10 +288,12 @@ def _r2(page: Page) -> None:
         page.listing(share_listing(_meta(name), MODELS[name].input_size))
     page.heading("Learning rate")
     _network_table(page, "r2-lr")
+    page.say(_r2_order(page, "r2-lr"))
     _curves(page, "r2-lr", ("lr 0.01", "lr 0.001"))
     _curves(page, "r2-lr", ("lr 1",))
     page.heading("Dropout on the best model")
     _network_table(page, "r2-dropout")
+    page.say(_r2_order(page, "r2-dropout"))
     _curves(page, "r2-dropout", ("dropout 0.1", "dropout 0.7"))
     _curves(page, "r2-dropout", ("dropout 0.3", "dropout 0.5"))
     page.say("The best model without and with dropout 0.1:")
@@ -306,6 +310,22 @@ def _r2(page: Page) -> None:
     for name in _R2_ALEXNETS:
         page.say(f"`{name}`:")
         page.listing(share_listing(_meta(name), MODELS[name].input_size))
+
+
+def _r2_order(page: Page, name: str) -> str:
+    """A sweep's settings from the best to the worst, those that diverged last, and what R2 found best."""
+    experiment = NETWORK_EXPERIMENTS[name]
+    found = page.rows(name, experiment.dataset)
+    rows = [found.get((setting.label, "accuracy")) for setting in experiment.settings]
+    if not all(row is not None and row.measured for row in rows):
+        return f"The order is {OWED}."
+    ranked = sorted(
+        (row for row in rows if row is not None),
+        key=lambda row: (row.status == "done", float(row.measured)), reverse=True,
+    )  # fmt: skip
+    words = [row.setting if row.status == "done" else f"{row.setting} (diverged)" for row in ranked]
+    same = "as" if ranked[0].setting == _R2_BEST[name] else "not as"
+    return f"From the best accuracy to the worst: {', '.join(words)}; the best {same} in the report."
 
 
 def _r3(page: Page) -> None:

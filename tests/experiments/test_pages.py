@@ -78,6 +78,18 @@ def test_reported_stands_beside_measured(tmp_path):
     assert "Measured on cifar10, 5,000 held-out images; H." in text
 
 
+@pytest.mark.parametrize(("third", "same"), [(0.7, "as"), (0.9, "not as")])
+def test_the_order_of_a_sweep_is_read_off_the_rows(empty, tmp_path, third, same):
+    assert f"The order is {OWED}." in empty["R2"]
+    book = ledger(tmp_path / "results", "r2-lr")
+    book.fail("lr 1", f"{DIVERGED} 3", 0.95)
+    book.add(Measured("lr 0.01", "accuracy", (0.8,)))
+    book.add(Measured("lr 0.001", "accuracy", (third,)))
+    text = write_page("R2", tmp_path / "results", tmp_path).read_text("utf-8")
+    order = "lr 0.01, lr 0.001" if same == "as" else "lr 0.001, lr 0.01"
+    assert f"worst: {order}, lr 1 (diverged); the best {same} in the report." in text
+
+
 def test_what_binary_cross_entropy_is_worth_is_read_off_the_rows(empty, tmp_path):
     assert f"What binary cross-entropy is worth is {OWED}." in empty["R5"]
     book = ledger(tmp_path / "results", "r5-short")
