@@ -19,7 +19,6 @@ from experiments.network_tables import (
     OWN,
     R1_MEGABYTES,
     R1_THRESHOLD,
-    R3_ABLATION,
     R5_SHORT,
     Experiment,
     Setting,
@@ -255,6 +254,14 @@ def _r1(page: Page) -> None:
     _network_table(page, "r1-cnn-table", _verdicts, (f"above {R1_THRESHOLD}", f"under {R1_MEGABYTES:g} MB"))
 
 
+def _accuracies(page: Page, name: str) -> list[Row] | None:
+    """The accuracies of all settings of an experiment, in its order; None where one is not measured."""
+    experiment = NETWORK_EXPERIMENTS[name]
+    found = page.rows(name, experiment.dataset)
+    rows = [found[key] for setting in experiment.settings if (key := (setting.label, "accuracy")) in found]
+    return rows if len(rows) == len(experiment.settings) and all(row.measured for row in rows) else None
+
+
 def _verdicts(rows: dict[str, Row]) -> list[str]:
     accuracy, size = rows.get("accuracy"), rows.get("MB")
     if accuracy is None or size is None or accuracy.status != "done":
@@ -314,15 +321,10 @@ def _r2(page: Page) -> None:
 
 def _r2_order(page: Page, name: str) -> str:
     """A sweep's settings from the best to the worst, those that diverged last, and what R2 found best."""
-    experiment = NETWORK_EXPERIMENTS[name]
-    found = page.rows(name, experiment.dataset)
-    rows = [found.get((setting.label, "accuracy")) for setting in experiment.settings]
-    if not all(row is not None and row.measured for row in rows):
+    rows = _accuracies(page, name)
+    if rows is None:
         return f"The order is {OWED}."
-    ranked = sorted(
-        (row for row in rows if row is not None),
-        key=lambda row: (row.status == "done", float(row.measured)), reverse=True,
-    )  # fmt: skip
+    ranked = sorted(rows, key=lambda row: (row.status == "done", float(row.measured)), reverse=True)
     words = [row.setting if row.status == "done" else f"{row.setting} (diverged)" for row in ranked]
     same = "as" if ranked[0].setting == _R2_BEST[name] else "not as"
     return f"From the best accuracy to the worst: {', '.join(words)}; the best {same} in the report."
@@ -347,7 +349,7 @@ def _r3(page: Page) -> None:
     page.say(
         "The same networks with shifted, mirrored and partly covered images, a rate that rises and falls, "
         "and more epochs, chosen on a tenth of the 45,000. No held-out curve is drawn: nothing was looked at "
-        "there."
+        "there. The residual network was trained longer because its first figure fell short."
     )
     _network_table(page, "r3-own")
     _curves(page, "r3-own")
@@ -357,11 +359,11 @@ def _r3(page: Page) -> None:
 
 def _r3_finding(page: Page) -> str:
     """What the ablation says to R3's claim, from its rows."""
-    rows = page.rows("r3-ablation", "cifar10")
-    whole, *others = (rows.get((setting.label, "accuracy")) for setting in R3_ABLATION)
-    if whole is None or None in others or not whole.measured:
+    rows = _accuracies(page, "r3-ablation")
+    if rows is None:
         return f"What each is worth is {OWED}."
-    points = [100 * (float(whole.measured) - float(row.measured)) for row in others if row is not None]
+    whole, *others = (100 * float(row.measured) for row in rows)
+    points = [whole - each for each in others]
     several = page.rows("r3-networks", "cifar10").get(("residual", "accuracy"))
     spread = f"; s.d. over seeds {100 * float(several.spread):.1f}" if several and several.spread else ""
     return (
@@ -404,15 +406,15 @@ def _r5(page: Page) -> None:
 
 def _r5_finding(page: Page) -> str:
     """What training at equal epochs says to R5's lead of binary cross-entropy, from its rows."""
-    rows = page.rows("r5-short", "cifar10")
+    rows = _accuracies(page, "r5-short")
+    if rows is None:
+        return f"What binary cross-entropy is worth is {OWED}."
     leads = []
-    for plain, binary in zip(R5_SHORT[:2], R5_SHORT[2:], strict=True):
-        found = [rows.get((setting.label, "accuracy")) for setting in (plain, binary)]
-        if not all(row is not None and row.measured for row in found):
-            return f"What binary cross-entropy is worth is {OWED}."
-        first, second = (float(row.measured) for row in found if row is not None)
+    pairs = list(zip(R5_SHORT, rows, strict=True))
+    for (plain, first), (binary, second) in zip(pairs[:2], pairs[2:], strict=True):
         reported = 100 * (binary.reported["accuracy"] - plain.reported["accuracy"])
-        leads.append(f"`{plain.model}` {reported:+.1f} points there, {100 * (second - first):+.1f} here")
+        measured = 100 * (float(second.measured) - float(first.measured))
+        leads.append(f"`{plain.model}` {reported:+.1f} points there, {measured:+.1f} here")
     return (
         "R5 finds binary cross-entropy far ahead of cross-entropy. At equal epochs, one seed each: "
         f"{'; '.join(leads)}."
