@@ -102,6 +102,21 @@ def test_what_binary_cross_entropy_is_worth_is_read_off_the_rows(empty, tmp_path
     assert "`alexnet_227_conv3` +14.4 points there, -2.0 here" in text
 
 
+def test_what_r1s_steps_are_worth_is_read_off_the_rows(empty, tmp_path):
+    assert f"What each step is worth is {OWED}." in empty["R1"]
+    book = ledger(tmp_path / "results", "r1-cnn-table")
+    for setting in NETWORK_EXPERIMENTS["r1-cnn-table"].settings:
+        model, name = setting.label.split(", ")
+        accuracy = 0.4 + {"flip": 0.02, "rotation": -0.01}.get(name, 0.0) - 0.05 * (model == "vgg19")
+        accuracy += 0.11 * (setting.label == "mynet, both")
+        book.add(Measured(setting.label, "accuracy", (accuracy,)))
+    text = write_page("R1", tmp_path / "results", tmp_path).read_text("utf-8")
+    assert "flip +2.0 points (better in 11 of 11)" in text
+    assert "rotation -1.0 points (better in 0 of 11)" in text
+    assert "both +1.0 points (better in 1 of 11)" in text
+    assert "from vgg16 to vgg19 -5.0 points (better in 0 of 4)" in text
+
+
 def test_a_failed_training_is_shown_with_its_reason(tmp_path):
     ledger(tmp_path / "results", "r2-lr").fail("lr 1", f"{DIVERGED} 3", 0.1)
     text = write_page("R2", tmp_path / "results", tmp_path).read_text("utf-8")
