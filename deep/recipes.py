@@ -185,7 +185,8 @@ _RANGES: tuple[tuple[str, float, float], ...] = (
 
 R1 = Recipe("r1", lr=0.05, momentum=0.9, weight_decay=5e-4, schedule="cosine", epochs=40, batch_size=128,
             flip="random", rotate=15)  # fmt: skip
-# Reports 2 to 5 fix the epochs, fit on all training images and draw their test curves.
+# Reports 2 to 5 keep no images back to choose an epoch on, and draw their test curves: here a fixed number of
+# epochs, fitted on all training images.
 _SETTLED: dict[str, Any] = {"keep": "last", "fit_all": True, "heldout_curve": True}
 R2 = Recipe("r2-lenet", lr=0.1, momentum=0, epochs=10, batch_size=128, **_SETTLED,
             initialization="fan_in_fan_out_uniform")  # fmt: skip

@@ -4,6 +4,7 @@ import argparse
 import csv
 import importlib.metadata
 import io
+import shlex
 import statistics
 import sys
 import time
@@ -150,7 +151,7 @@ def write_benchmark(
         "ratio_min": f"{min(ratios):.4g}", "ratio_max": f"{max(ratios):.4g}", "runs": len(ratios),
         "threads": threads, "hardware": machine["hardware"],
         "versions": " ".join(f"{name} {version}" for name, version in versions.items()),
-        "command": " ".join(["python", *command]), "commit": commit(),
+        "command": shlex.join(["python", *command]), "commit": commit(),
         "date": f"{datetime.now(UTC):%Y-%m-%d}", "status": "done", "reason": "",
     }  # fmt: skip
     before = path.read_text("utf-8") if path.is_file() else ",".join(HEADER) + "\n"

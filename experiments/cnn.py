@@ -377,9 +377,8 @@ def _expected(job: Job) -> list[str]:
     data, model, n = job.data, job.model, len(job.data.classes)
     lines = [f"chance: {1 / n:.4f} (1 of {n} classes, {len(data.heldout)} images)"]
     split = bool(data.unlabelled)  # the course split leaves some out, with all other images of its set
-    found = sorted(
-        measured_accuracies(model, job.all_options, data.heldout_fingerprint, course_split=split)
-    )
+    options, images, merge = job.all_options, data.heldout_fingerprint, job.recipe.merge
+    found = sorted(measured_accuracies(model, options, images, course_split=split, merge=merge))
     if found:
         times = "1 training" if len(found) == 1 else f"{len(found)} trainings"
         span = f"{found[0]:.4f} to {found[-1]:.4f}" if found[0] < found[-1] else f"{found[0]:.4f}"

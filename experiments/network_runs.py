@@ -165,12 +165,12 @@ class Runner:
         self._precisions[setting.model, recipe.batch_size] = result.trained.precision
         # rows before figures: a full disk there must not cost the training
         epoch = result.trained.diverged_epoch
+        hardware = f"{ledger.hardware}, {result.trained.precision}"
         if epoch is None:
-            hardware = f"{ledger.hardware}, {result.trained.precision}"
             found = measured(setting, job, result)
             ledger.fill([dataclasses.replace(each, hardware=hardware) for each in found])
         else:
-            ledger.fail(setting.label, f"{DIVERGED} {epoch}", result.accuracy, seeds=(recipe.seed,))
+            ledger.fail(setting.label, f"{DIVERGED} {epoch}", result.accuracy, (recipe.seed,), hardware)
         if recipe.seed == setting.seeds[0]:
             self._draw(experiment, setting, result.trained.history)
             if experiment.confusions:

@@ -13,7 +13,7 @@ from pathlib import Path
 from experiments.data import PROJECT
 from experiments.tables import EXPERIMENTS, read_rows
 
-# R1 part 2 trained for 40 epochs; two processor cores take an hour for these.
+# The recipe r1 has 40 epochs, as R1 names none; two processor cores take an hour for these.
 R1_EPOCHS = 30
 # Its comparison of networks has the same few epochs and images for all.
 R1_TABLE_EPOCHS, R1_TABLE_IMAGES = 5, 4000
@@ -132,9 +132,8 @@ def _r1_final() -> Experiment:
     )  # fmt: skip
     return Experiment(
         "r1-cnn-final", "R1",
-        "R1's two networks: by its recipe (the epoch chosen on select) for fewer than its 40 epochs, and by "
-        "this project's",
-        "cifar10", settings, (*metrics, "MB", "training seconds"), R1_PANELS, course_split=True,
+        "R1's two networks: by its recipe as far as it is stated, and by this project's",
+        "cifar10", settings, (*metrics, ONE_VIEW, "MB", "training seconds"), R1_PANELS, course_split=True,
     )  # fmt: skip
 
 
@@ -172,7 +171,8 @@ def _r1_table() -> Experiment:
             )
     return Experiment(
         "r1-cnn-table", "R1",
-        f"What R1 tried, each augmentation: {R1_TABLE_EPOCHS} epochs of {R1_TABLE_IMAGES:,} images",
+        f"Eleven networks, each augmentation: {R1_TABLE_EPOCHS} epochs of {R1_TABLE_IMAGES:,} images, a "
+        "tenth of these kept back as select",
         "cifar10", tuple(settings), ("accuracy", "MB", "training seconds"), course_split=True,
         train_images=R1_TABLE_IMAGES,
     )  # fmt: skip
@@ -331,7 +331,7 @@ R5_BCE = (
     Setting("alexnet_227_conv3, BCE", "alexnet_227_conv3", "r5-bce", reported={"accuracy": 0.8136},
             finding="the best"),
 )  # fmt: skip
-# The report's first and best row and the two between them, at what two processor cores can do.
+# The networks of the report's first and best row under both losses, at what two processor cores can do.
 R5_SHORT_EPOCHS, R5_SHORT_IMAGES = 3, 15_000
 R5_SHORT = tuple(
     dataclasses.replace(
@@ -348,7 +348,8 @@ def _r5_experiments() -> tuple[Experiment, ...]:
                    metrics, R5_PANELS),
         Experiment("r5-bce", "R5", "Binary cross-entropy", "cifar10", R5_BCE, metrics, R5_PANELS),
         Experiment("r5-short", "R5",
-                   f"The first and the best row: {R5_SHORT_EPOCHS} epochs of {R5_SHORT_IMAGES:,} images",
+                   "The first network and the best one, by cross-entropy and by binary cross-entropy: "
+                   f"{R5_SHORT_EPOCHS} epochs of {R5_SHORT_IMAGES:,} images",
                    "cifar10", R5_SHORT, metrics, R5_PANELS, train_images=R5_SHORT_IMAGES),
     )  # fmt: skip
 
@@ -387,8 +388,8 @@ def _own_experiments() -> tuple[Experiment, ...]:
     return (
         Experiment("own-fastnet", OWN, "fastnet: accuracy over time", "cifar10", fastnets, metrics,
                    OWN_PANELS),
-        Experiment("own-tiny50k", OWN, "tiny50k: the most below 50,000 parameters", "cifar10", tiny, metrics,
-                   OWN_PANELS),
+        Experiment("own-tiny50k", OWN, "tiny50k: accuracy with fewer than 50,000 parameters", "cifar10", tiny,
+                   metrics, OWN_PANELS),
         Experiment("cnn-scene15", OWN, "Networks on the 15 scenes", "scene15", few, metrics, OWN_PANELS),
         Experiment("cnn-cifar10", OWN, "fastnet on CIFAR-10's course split", "cifar10", course, metrics,
                    OWN_PANELS, course_split=True),
@@ -428,22 +429,27 @@ def measured_accuracies(
     fingerprint: str,
     *,
     course_split: bool,
+    merge: Sequence[Sequence[int]] = (),
     results: Path = PROJECT / "results",
 ) -> list[float]:
     """Held-out accuracies of whole trainings of a network with these options, from the project's own rows.
 
-    Of images with this fingerprint and the same training images; trainings on a part of these, and of a
-    single epoch, do not count. A table that cannot be read has none.
+    Of images with this fingerprint, the same training images and the same classes (`merge`, as in a recipe);
+    trainings on a part of these, and of a single epoch, do not count. A table that cannot be read has none.
     """
+    from deep.recipes import RECIPES  # not above: torch comes with it
+
+    def same(setting: Setting) -> bool:
+        recipe = RECIPES[setting.recipe].changed(**setting.changes)
+        whole = setting.changes.get("epochs") != 1 and recipe.merge == merge
+        own = {**setting.options, **recipe.network_options}
+        return whole and setting.model == model and own == dict(options)
+
     found = []
     for experiment in NETWORK_EXPERIMENTS.values():
         if experiment.train_images is not None or experiment.course_split != course_split:
             continue
-        labels = {
-            setting.label for setting in experiment.settings
-            if setting.model == model and dict(setting.options) == dict(options)
-            and setting.changes.get("epochs") != 1
-        }  # fmt: skip
+        labels = {setting.label for setting in experiment.settings if same(setting)}
         wanted = ("accuracy", "done", "1", fingerprint)
         try:
             rows = read_rows(results / f"{experiment.name}.csv") if labels else []

@@ -1,12 +1,14 @@
 """The reports' experiments as tables: what was reported, what comes out here, and the rows that record it."""
 
 import csv
+import shlex
 import statistics
 import subprocess
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence, Sized
 from dataclasses import asdict, dataclass, fields, replace
 from datetime import UTC, datetime
+from functools import cache
 from pathlib import Path
 from typing import Protocol
 
@@ -117,7 +119,7 @@ class Ledger:
         self._common = {
             "experiment": experiment, "report": report, "dataset": dataset.name,
             "fingerprint": dataset.fingerprint["test"], "n_test": str(len(dataset.test)),
-            "hardware": hardware, "command": " ".join(command), "commit": commit(),
+            "hardware": hardware, "command": shlex.join(command), "commit": commit(),
         }  # fmt: skip
 
     @property
@@ -145,14 +147,19 @@ class Ledger:
         return self._append(self._row(found))
 
     def fail(
-        self, setting: str, reason: str, accuracy: float | None = None, seeds: tuple[int, ...] = ()
+        self,
+        setting: str,
+        reason: str,
+        accuracy: float | None = None,
+        seeds: tuple[int, ...] = (),
+        hardware: str | None = None,
     ) -> Row:
         """Append a row that says why a setting has no result, with the accuracy it had come to, if any."""
         return self._append(Row(
             setting=setting, metric="accuracy", seeds=" ".join(map(str, seeds)), reported="",
-            measured=_number(accuracy), n_seeds="", spread="", seconds="",
+            measured=_number(accuracy), n_seeds=str(len(seeds) or ""), spread="", seconds="",
             date=f"{datetime.now(UTC):%Y-%m-%d}", status="failed", reason=" ".join(reason.split()),
-            **self._common,
+            **(self._common | ({"hardware": hardware} if hardware else {})),
         ))  # fmt: skip
 
     def _row(self, found: Measured) -> Row:
@@ -213,8 +220,12 @@ def write_rows(path: Path, rows: Iterable[Row]) -> None:
         writer.writerows(asdict(row) for row in rows)
 
 
+@cache
 def commit() -> str:
-    """The commit of this project, ``-dirty`` where a tracked file but results and pages differs from it."""
+    """The commit of this project, ``-dirty`` where a tracked file but results and pages differs from it.
+
+    Asked once: what is changed while a process runs is not what it runs.
+    """
 
     def git(*arguments: str) -> str:
         done = subprocess.run(
@@ -385,4 +396,6 @@ def _accuracy(record: RunRecord) -> float:
 def _number(value: float | None, digits: int = 4) -> str:
     if value is None:
         return ""
+    if digits == 4 and 0 < abs(value) < 5e-5:
+        return f"{value:.3g}"  # a small p-value is not 0
     return str(int(value)) if float(value).is_integer() and digits == 4 else f"{value:.{digits}f}"

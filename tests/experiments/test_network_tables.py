@@ -140,11 +140,16 @@ def test_what_whole_trainings_of_a_network_reached_on_the_same_images(tmp_path):
     write_rows(tmp_path / "r1-cnn-table.csv", [replace(row, setting="mynet, both")])
     write_rows(tmp_path / "r3-ablation.csv", [replace(row, setting="without skips", measured="0.4")])
     (tmp_path / "r3-own.csv").write_text("damaged")
+    # options that a recipe brings are options too, and merged classes are another task
+    write_rows(tmp_path / "r4-options.csv", [replace(row, setting="batch norm", measured="0.5")])
+    write_rows(tmp_path / "r4-merged.csv", [replace(row, setting="4 classes", measured="0.8")])
 
-    def found(model, options=None, course_split=False):
-        options, where = options or {}, {"course_split": course_split, "results": tmp_path}
+    def found(model, options=None, course_split=False, merge=()):
+        options, where = options or {}, {"course_split": course_split, "results": tmp_path, "merge": merge}
         return sorted(measured_accuracies(model, options, "print", **where))
 
+    assert found("mnist_conv3") == [] and found("mnist_conv3", {"batch_norm": True}) == [0.5]
+    assert found("mnist_conv3", merge=((0, 6), (1, 7), (2, 3, 5, 8), (4, 9))) == [0.8]
     assert found("cifar_plain") == [0.6, 0.7] and found("cifar_plain", course_split=True) == []
     assert found("cifar_residual") == [] and found("cifar_residual", {"skips": False}) == [0.4]
     assert found("mynet") == [] == found("mynet", course_split=True)

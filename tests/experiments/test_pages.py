@@ -87,7 +87,7 @@ def test_the_order_of_a_sweep_is_read_off_the_rows(empty, tmp_path, third, same)
     book.add(Measured("lr 0.001", "accuracy", (third,)))
     text = write_page("R2", tmp_path / "results", tmp_path).read_text("utf-8")
     order = "lr 0.01, lr 0.001" if same == "as" else "lr 0.001, lr 0.01"
-    assert f"worst: {order}, lr 1 (diverged); the best {same} in the report." in text
+    assert f"worst: {order}, lr 1 (diverged); the best of these {same} in the report." in text
 
 
 def test_what_binary_cross_entropy_is_worth_is_read_off_the_rows(empty, tmp_path):
@@ -117,10 +117,18 @@ def test_what_r1s_steps_are_worth_is_read_off_the_rows(empty, tmp_path):
     assert "from vgg16 to vgg19 -5.0 points (better in 0 of 4)" in text
 
 
+def test_means_over_seeds_have_their_number_and_spread(tmp_path):
+    book = ledger(tmp_path / "results", "r3-networks")
+    book.add(Measured("plain", "accuracy", (0.6, 0.62, 0.64), seeds=(0, 1, 2)))
+    text = write_page("R3", tmp_path / "results", tmp_path).read_text("utf-8")
+    assert "0.6200 ± 0.0200" in line(text, "plain") and line(text, "plain")[1] == "3"
+    assert "± is the standard deviation over the seeds." in text
+
+
 def test_a_failed_training_is_shown_with_its_reason(tmp_path):
     ledger(tmp_path / "results", "r2-lr").fail("lr 1", f"{DIVERGED} 3", 0.1)
     text = write_page("R2", tmp_path / "results", tmp_path).read_text("utf-8")
-    assert f"failed: {DIVERGED} 3 (last 0.1000)" in line(text, "lr 1")
+    assert f"failed: {DIVERGED} 3 (the last good weights: 0.1000)" in line(text, "lr 1")
 
 
 def test_r1_verdicts_compare_with_the_threshold_and_the_limit(tmp_path):

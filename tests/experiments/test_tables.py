@@ -1,5 +1,6 @@
 """Rows of the results tables: what they hold, when they count, and that experiments make them."""
 
+import shlex
 import statistics
 import subprocess
 
@@ -88,6 +89,19 @@ def test_the_same_figures_are_not_written_twice_in_a_row(dataset, tmp_path):
     assert [row.seconds for row in read_rows(book.path)] == ["2.0", "", "3.0", ""]
 
 
+def test_a_recorded_command_can_be_run_again(dataset, tmp_path):
+    command = ["python", "scripts/reproduce.py", "own-fastnet", "--only", "fastnet, wide"]
+    book = Ledger(tmp_path / "t.csv", "t", dataset, command, 1)
+    book.add(Measured("k=1", "accuracy", (0.1,)))
+    assert shlex.split(read_rows(book.path)[0].command) == command
+
+
+def test_a_figure_too_small_for_four_digits_is_not_written_as_0(dataset, tmp_path):
+    book = ledger(dataset, tmp_path)
+    book.fill([Measured("a", "p", (value,)) for value in (9.18e-87, 4.9e-5, 0.00037, 0.0)])
+    assert [row.measured for row in read_rows(book.path)] == ["9.18e-87", "4.9e-05", "0.0004", "0"]
+
+
 def test_the_same_figures_after_a_failure_count_again(dataset, tmp_path):
     book = ledger(dataset, tmp_path)
     book.fill([Measured("k=1", "accuracy", (0.1,))])
@@ -114,10 +128,10 @@ def test_files_that_git_does_not_track_do_not_make_a_commit_dirty(tmp_path, monk
     git("commit", "-m", "first")
     monkeypatch.setattr("experiments.tables.PROJECT", tmp_path)
     (tmp_path / "mine.txt").write_text("notes\n")
-    clean = commit()
+    clean = commit.__wrapped__()
     assert len(clean) == 12
     (tmp_path / "file.py").write_text("2\n")
-    assert commit() == f"{clean}-dirty"
+    assert commit.__wrapped__() == f"{clean}-dirty"
 
 
 def test_a_file_with_another_header_is_left_alone(dataset, tmp_path):
