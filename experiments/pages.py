@@ -371,7 +371,8 @@ def _r2(page: Page) -> None:
     )
     page.heading("AlexNets")
     _network_table(page, "r2-alexnet")
-    _curves(page, "r2-alexnet")
+    for name in _R2_ALEXNETS:  # the fourth's single epoch is no curve
+        _curves(page, "r2-alexnet", (name,))
     page.heading("Parameters and MACs", 3)
     for name in _R2_ALEXNETS:
         page.say(f"`{name}`:")
