@@ -26,7 +26,7 @@ from experiments.network_tables import (
     Setting,
     figure_name,
 )
-from experiments.tables import EXPERIMENTS, Row, read_rows
+from experiments.tables import EXPERIMENTS, Row, figure, read_rows
 from reports.tables import markdown_table
 from scenes.files import atomic_path
 
@@ -34,6 +34,11 @@ OWED = "owed"
 
 # Twice chance of ten classes: a network that stays below has learned nothing to compare.
 LEARNED = 0.2
+
+_SECONDS = (
+    "are of trainings hours apart, on machines of changing speed: a rough guide. What is not yet measured is "
+    f"{OWED}."
+)
 
 # Figures of the report, measured ones beside them.
 _DIGITS = {"training seconds": 1, "epoch seconds": 2, "MB": 3, "MACs": 0, "parameters": 0}
@@ -165,8 +170,7 @@ def _cell(rows: dict[tuple[str, str], Row], setting: Setting, metric: str, which
     row = rows.get((setting.label, metric))
     if row is None:  # of a training without test-time views, say, there is no figure without them
         return OWED if main is None else ""
-    spread = f" ± {float(row.spread):.4f}" if row.spread and metric in ("accuracy", ONE_VIEW) else ""
-    return _shown(float(row.measured), metric) + spread
+    return figure(row) if metric in ("accuracy", ONE_VIEW) else _shown(float(row.measured), metric)
 
 
 def _shown(value: float, metric: str) -> str:
@@ -193,8 +197,8 @@ def _curves(page: Page, name: str, labels: Sequence[str] | None = None, kind: st
     names = [figure_name(experiment, setting, kind) for setting in chosen]
     captions = [setting.label for setting in chosen]
     if labels is None:
-        for figure, caption in zip(names, captions, strict=True):
-            page.figures([figure], [caption])
+        for drawn, caption in zip(names, captions, strict=True):
+            page.figures([drawn], [caption])
     else:
         page.figures(names, captions)
 
@@ -232,9 +236,7 @@ def _open(page: Page, title: str) -> None:
     page.heading(f"{page.report}: {title}", 1)
     page.say(
         "Written by `scripts/reproduce.py` from the rows in `results/`; nobody types a figure. Accuracies "
-        "are fractions, those measured of the held-out images unless they say otherwise; seconds are of "
-        "trainings hours apart, on machines of changing speed: a rough guide. What is not yet measured is "
-        f"{OWED}."
+        f"are fractions, those measured of the held-out images unless they say otherwise; seconds {_SECONDS}"
     )
 
 
@@ -488,8 +490,7 @@ def _own(page: Page) -> None:
     page.heading("This project's networks", 1)
     page.say(
         "Written by `scripts/reproduce.py` from the rows in `results/`; nobody types a figure. "
-        f"*{ONE_VIEW}* is without the recipe's test-time views. Seconds are of trainings hours apart, on "
-        f"machines of changing speed: a rough guide. What is not yet measured is {OWED}."
+        f"*{ONE_VIEW}* is without the recipe's test-time views. Seconds {_SECONDS}"
     )
     page.say(
         "`fastnet` and `tiny50k`: CIFAR-10's training images, 45,000 fitted and 5,000 held out by a "

@@ -6,7 +6,7 @@ from pathlib import Path
 
 from experiments.benchmark_table import read_benchmarks
 from experiments.network_tables import ONE_VIEW
-from experiments.tables import KS, Row, read_rows
+from experiments.tables import KS, Row, figure, read_rows
 from reports.tables import markdown_table
 from scenes.dataset import committed_fingerprint
 
@@ -71,14 +71,14 @@ def _summary(results: Results) -> list[list[str]]:
         ("the same histograms, linear SVM (yardstick)", results.row("r1-bow-svm", svm)),
     ]
     head = ["method", "reported (R1)", "measured", "seeds", "seconds"]
-    return [head] + [[name, row.reported, _figure(row), row.n_seeds, row.seconds] for name, row in rows]
+    return [head] + [[name, row.reported, figure(row), row.n_seeds, row.seconds] for name, row in rows]
 
 
 def _over_k(results: Results) -> list[list[str]]:
     lines = [["k", "tiny, reported", "tiny, measured", "bag of SIFT, reported", "bag of SIFT, measured"]]
     for k in KS:
         tiny, bow = (results.row(name, f"k={k}") for name in ("r1-tiny-k", "r1-bow-k"))
-        lines.append([str(k), tiny.reported, _figure(tiny), bow.reported, _figure(bow)])
+        lines.append([str(k), tiny.reported, figure(tiny), bow.reported, figure(bow)])
     return lines
 
 
@@ -89,7 +89,7 @@ def _over_step(results: Results) -> list[list[str]]:
         count = results.row("r1-bow-step", setting, "descriptors per image")
         per_image = f"{float(count.measured):,.0f}"
         step = setting.split("=")[1]
-        lines.append([step, row.reported, _figure(row), row.n_seeds, per_image, row.seconds])
+        lines.append([step, row.reported, figure(row), row.n_seeds, per_image, row.seconds])
     return lines
 
 
@@ -97,7 +97,7 @@ def _over_words(results: Results) -> list[list[str]]:
     lines = [["words", "measured", "seeds", "seconds"]]
     for setting in results.settings("r1-bow-words"):
         row = results.row("r1-bow-words", setting)
-        lines.append([setting.split("=")[1], _figure(row), row.n_seeds, row.seconds])
+        lines.append([setting.split("=")[1], figure(row), row.n_seeds, row.seconds])
     return lines
 
 
@@ -106,7 +106,7 @@ def _over_sample(results: Results) -> list[list[str]]:
     for setting in results.settings("r1-bow-sample"):
         row = results.row("r1-bow-sample", setting)
         made = float(results.row("r1-bow-sample", setting, "vocabulary seconds").measured)
-        lines.append([setting.split("=")[1], _figure(row), row.n_seeds, f"{made:.1f}", row.seconds])
+        lines.append([setting.split("=")[1], figure(row), row.n_seeds, f"{made:.1f}", row.seconds])
     return lines
 
 
@@ -114,7 +114,7 @@ def _norms(results: Results) -> list[list[str]]:
     lines = [["metric", "l2", "l1", "l1_matrix"]]
     for metric in ("euclidean", "cityblock"):
         rows = [results.row("r1-tiny-norms", f"{metric} {norm} k=1") for norm in lines[0][1:]]
-        lines.append([metric, *map(_figure, rows)])
+        lines.append([metric, *map(figure, rows)])
     return lines
 
 
@@ -123,7 +123,7 @@ def _errors(results: Results) -> list[list[str]]:
     lines = [["measure", "tiny images, k = 1", "bag of SIFT, k = 8"]]
     for name in names:
         pair = [results.row("r1-tiny-k", "k=1", name), results.row("r1-bow-k", "k=8", name)]
-        lines.append([name, *map(_figure, pair)])
+        lines.append([name, *map(figure, pair)])
     return lines
 
 
@@ -165,7 +165,7 @@ def _networks(results: Results) -> list[list[str]]:
             lines.append([name, "", "", "owed", "", "", "", ""])
         else:
             single = results.last(experiment, setting, ONE_VIEW)
-            lines.append([name, row.dataset, row.reported, _figure(row), _figure(single) if single else "",
+            lines.append([name, row.dataset, row.reported, figure(row), figure(single) if single else "",
                           f"{int(row.n_test):,}", row.n_seeds, row.seconds])  # fmt: skip
     return lines
 
@@ -274,7 +274,3 @@ TABLES: dict[str, Callable[[Results], list[list[str]]]] = {
     "speed": _speed,
     "measurements": _measurements,
 }
-
-
-def _figure(row: Row) -> str:
-    return f"{float(row.measured):.4f}" + (f" ± {float(row.spread):.4f}" if row.spread else "")

@@ -73,6 +73,11 @@ class Row:
 HEADER = tuple(column.name for column in fields(Row))
 
 
+def figure(row: Row) -> str:
+    """What was measured, with the spread over seeds if there is one, as pages show it."""
+    return f"{float(row.measured):.4f}" + (f" ± {float(row.spread):.4f}" if row.spread else "")
+
+
 @dataclass(frozen=True)
 class Measured:
     """A figure before it becomes a row: one value a seed."""
@@ -158,8 +163,7 @@ class Ledger:
         return self._append(Row(
             setting=setting, metric="accuracy", seeds=" ".join(map(str, seeds)), reported="",
             measured=_number(accuracy), n_seeds=str(len(seeds) or ""), spread="", seconds="",
-            date=f"{datetime.now(UTC):%Y-%m-%d}", status="failed", reason=" ".join(reason.split()),
-            **(self._common | ({"hardware": hardware} if hardware else {})),
+            status="failed", reason=" ".join(reason.split()), **self._origin(hardware),
         ))  # fmt: skip
 
     def _row(self, found: Measured) -> Row:
@@ -168,10 +172,13 @@ class Ledger:
             setting=found.setting, metric=found.metric,
             seeds=" ".join(map(str, found.seeds)), reported=_number(found.reported),
             measured=_number(statistics.mean(found.values)), n_seeds=str(len(found.values)),
-            spread=_number(spread), seconds=_number(found.seconds, 1),
-            date=f"{datetime.now(UTC):%Y-%m-%d}",
-            **(self._common | ({"hardware": found.hardware} if found.hardware else {})),
+            spread=_number(spread), seconds=_number(found.seconds, 1), **self._origin(found.hardware),
         )  # fmt: skip
+
+    def _origin(self, hardware: str | None) -> dict[str, str]:
+        """Where and when a row was made, on other hardware than the table's if given."""
+        today = {"date": f"{datetime.now(UTC):%Y-%m-%d}"}
+        return self._common | today | ({"hardware": hardware} if hardware else {})
 
     def _append(self, *rows: Row) -> Row:
         self.rows += rows
