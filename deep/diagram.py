@@ -28,17 +28,16 @@ _NAMES = {
     "adaptive_avg_pool2d": "global average pool",
     "BatchNorm1d": "batch norm",
     "BatchNorm2d": "batch norm",
-    "BiasBatchNorm2d": "batch norm, no scale",
+    "ScaledBatchNorm2d": "batch norm, no scale",
     "Flatten": "flatten",
     "Identity": "identity",
     "LocalResponseNorm": "response norm",
-    "QuickGELU": "quick GELU",
     "relu": "ReLU",
 }
 # What follows another layer in the same box.
 _ATTACHED = {
-    *("ReLU", "LeakyReLU", "Sigmoid", "QuickGELU", "relu", "Dropout", "dropout", "Flatten", "flatten"),
-    *("BatchNorm1d", "BatchNorm2d", "BiasBatchNorm2d", "LocalResponseNorm", "truediv"),
+    *("ReLU", "LeakyReLU", "Sigmoid", "SiLU", "relu", "Dropout", "dropout", "Flatten", "flatten"),
+    *("BatchNorm1d", "BatchNorm2d", "ScaledBatchNorm2d", "LocalResponseNorm", "mul", "truediv"),
 }
 
 
@@ -212,7 +211,10 @@ class _Sketch:
         if kind == "amax":
             return "global max pool"
         if kind == "truediv":
-            return f"divided by {node.args[1]}"
+            return f"divided by {node.args[1]:g}"
+        if kind == "mul":
+            factors = [factor for factor in node.args if not isinstance(factor, fx.Node)]
+            return f"times {factors[0]:g}" if factors else "product"
         return _NAMES.get(kind, kind)
 
     def _colour(self, node: fx.Node) -> str:

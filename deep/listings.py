@@ -17,7 +17,7 @@ from deep.zoo.cifar import SeparableConv2d
 
 _MIB = 2**20
 # Rows without parameters that change no shape: they would hide the others.
-_UNLISTED = {"ReLU", "LeakyReLU", "Sigmoid", "QuickGELU", "Dropout", "Identity", "LocalResponseNorm"}
+_UNLISTED = {"ReLU", "LeakyReLU", "Sigmoid", "SiLU", "Dropout", "Identity", "LocalResponseNorm"}
 
 
 def describe(

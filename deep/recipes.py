@@ -157,6 +157,14 @@ class Recipe:
         phases = tuple((pixels, part * factor, share) for pixels, part, share in self.resolutions)
         return self.changed(epochs=epochs, resolutions=phases)
 
+    def ending_at(self, pixels: int) -> "Recipe":
+        """This recipe with its phases in proportion, the last one at so many pixels."""
+        if not self.resolutions or self.resolutions[-1][0] == pixels:
+            return self
+        factor = pixels / self.resolutions[-1][0]
+        phases = tuple((max(8, round(side * factor)), part, share) for side, part, share in self.resolutions)
+        return self.changed(resolutions=phases)
+
     @property
     def total_epochs(self) -> float:
         """Passes over the images, those of all phases together."""

@@ -14,6 +14,7 @@ from classifiers import KNNClassifier
 from experiments.expected import expected_lines, expected_range, known_set
 from experiments.store import Making, encode, find_vocabulary, keep_vocabulary
 from features import BagOfWords, TinyImage, Vocabulary, histograms
+from features._images import image_pair
 from features.vocabulary import resize_rule, vocabulary_identity
 from reports import Facts, Neighbour, RunRecord, Shown, confusion_matrix, diagnose
 from reports.environment import environment
@@ -86,6 +87,10 @@ def bag_vectors(
     per_image = float(counts.sum(axis=1).mean())
     config = _plain(bag.get_params()) | {"n_words": len(vocabulary.words)}
     config["seed"] = config.pop("random_state")
+    if bag.vocabulary is not None:  # these are the given words' own, as far as they are known
+        identity = vocabulary.identity
+        config |= {name: identity.get(name) for name in ("seed", "descriptors_per_image")}
+        config["vocab_step"] = _vocab_step(identity.get("vocab_step"), bag.step)
     for norm in norms:
         vectors = histograms(counts, norm)
         yield Encoded(
@@ -93,8 +98,8 @@ def bag_vectors(
             vectors[len(dataset.train) :],
             config | {"norm": norm},
             {
-                "step": _plain_pair(bag.step), "n_words": len(vocabulary.words), "norm": norm,
-                "seed": bag.random_state, "descriptors_per_image": round(per_image, 1),
+                "step": as_text(bag.step), "n_words": len(vocabulary.words), "norm": norm,
+                "seed": config["seed"], "descriptors_per_image": round(per_image, 1),
             },
             cost,
             vocabulary,
@@ -299,7 +304,15 @@ def _plain(params: dict) -> dict:
     return {name: list(value) if isinstance(value, tuple) else value for name, value in kept.items()}
 
 
-def _plain_pair(value) -> str:
+def _vocab_step(pair: Sequence[int] | None, step) -> int | list[int] | None:
+    """The grid of given words as configurations have it: None where it is the step, or is not known."""
+    if pair is None or tuple(pair) == image_pair("step", step):
+        return None
+    return pair[0] if pair[0] == pair[1] else list(pair)
+
+
+def as_text(value) -> str:
+    """An option's value in tables and names: a pair as ``2x3``."""
     return "x".join(map(str, value)) if isinstance(value, tuple) else str(value)
 
 

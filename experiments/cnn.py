@@ -57,6 +57,7 @@ class Job:
     options : what `build_model` is given beside classes and size. resize : "squash" or "crop".
     precision : "fp32", "bf16", "fp16", or None: the faster one, measured. half : also store float16 weights.
     pixels : side of the images that the network is shown; None: its own.
+    n_settings : how many settings beside seeds are compared on the held-out images, this one among them.
     """
 
     model: str
@@ -68,6 +69,7 @@ class Job:
     precision: str | None = None
     half: bool = False
     pixels: int | None = None
+    n_settings: int = 1
 
     @property
     def all_options(self) -> dict:
@@ -331,8 +333,9 @@ def _record(job, name, command, trained, counts, scores, n_fit, n_select) -> Run
         confusion=confusion_matrix(labels, predicted, data.classes),
         train_counts={c: int((data.train.labels == i).sum()) for i, c in enumerate(data.classes)},
         dataset=data.name,
-        n_settings=1,
-        selection="select-split" if chosen_on_select else "none",
+        n_settings=job.n_settings,
+        # the epoch's choice does not excuse that of a learning rate
+        selection="select-split" if chosen_on_select and job.n_settings == 1 else "none",
         duplicates_train_test=in_folders(data.leaks["train_test"], data.folders) if data.leaks else None,
         duplicates_within=data.leaks.get("within"),
         duplicates_across_classes=data.leaks.get("across_classes"),
@@ -378,7 +381,10 @@ def _expected(job: Job) -> list[str]:
     lines = [f"chance: {1 / n:.4f} (1 of {n} classes, {len(data.heldout)} images)"]
     split = bool(data.unlabelled)  # the course split leaves some out, with all other images of its set
     options, images, merge = job.all_options, data.heldout_fingerprint, job.recipe.merge
-    found = sorted(measured_accuracies(model, options, images, course_split=split, merge=merge))
+    pixels = max(job.input_size[1:])
+    found = sorted(
+        measured_accuracies(model, options, images, course_split=split, merge=merge, pixels=pixels)
+    )
     if found:
         times = "1 training" if len(found) == 1 else f"{len(found)} trainings"
         span = f"{found[0]:.4f} to {found[-1]:.4f}" if found[0] < found[-1] else f"{found[0]:.4f}"

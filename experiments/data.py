@@ -57,7 +57,11 @@ def load_data(
         name = name or folder.resolve().name
         found = SceneDataset.from_arrays(name, arrays.train, arrays.heldout, arrays.classes)
     else:
-        found = SceneDataset.from_folder(folder, split=split, random_state=seed, name=name)
+        found = SceneDataset.from_folder(folder, split=split, random_state=seed, name=name, n_jobs=jobs)
+        if found.others:
+            kinds = sorted(set(found.others))
+            more = ", ..." if len(kinds) > 3 else ""
+            note += f" ({len(found.others)} files left out, no images by name: {', '.join(kinds[:3])}{more})"
     if found.drawn:
         note += f", split {found.drawn[0]:g} with seed {found.drawn[1]}"
     if lite:

@@ -34,11 +34,12 @@ from experiments.network_tables import (
 from experiments.tables import DIVERGED, Ledger, Measured, Row
 from reports import environment, read_run
 from reports.panels import panels_figure
+from scenes.dataset import fingerprint
 from scenes.files import atomic_path
-from scenes.formats import ArrayPart, select_part
+from scenes.formats import ArrayPart, pixel_hashes, select_part
 
 # A --lite training: an epoch of small batches over so many images a class, fewer where images are large.
-LITE_FIT, LITE_FIT_LARGE, LITE_HELDOUT, LITE_BATCH = 4, 2, 2, 8
+LOOK_FIT, LOOK_FIT_LARGE, LOOK_HELDOUT, LOOK_BATCH = 4, 2, 2, 8
 LARGE = 64  # pixels
 
 MERGED_METRIC = "accuracy after merging"
@@ -148,7 +149,7 @@ class Runner:
     ) -> None:
         call = self.call
         if call.lite:
-            recipe = recipe.changed(batch_size=max(1, min(LITE_BATCH, len(data.train) // 2)))
+            recipe = recipe.changed(batch_size=max(1, min(LOOK_BATCH, len(data.train) // 2)))
         # in a look the measuring takes longer than the training
         precision = call.precision or ("fp32" if call.lite else None)
         precision = precision or self._precisions.get((setting.model, recipe.batch_size))
@@ -194,13 +195,12 @@ class Runner:
     def _images(self, experiment: Experiment, setting: Setting, recipe: Recipe) -> NetworkData | None:
         """The images of a setting, the same ones for the next of the same set; None where they cannot do."""
         call, size = self.call, image_shape(setting.model, None, setting.pixels)
-        # "scene15" may be meant for classical experiments in the same call: networks have sets of their own
-        dataset = call.dataset if call.dataset == "synthetic" else None
+        dataset = call.dataset
         own = call.data is None and dataset is None and is_taken_unasked(experiment.dataset)
         dataset = experiment.dataset if own else dataset
         stored = (experiment.dataset,) if own and experiment.dataset in ARRAY_SETS else size
         few, large = experiment.train_images, max(size[1:]) > LARGE
-        key = (stored, experiment.course_split, few, recipe.merge, self.call.lite and large)
+        key = (dataset, stored, experiment.course_split, few, recipe.merge, self.call.lite and large)
         if self._last is None or self._last[0] != key:
             self._last = None  # let go of it before the next is read
 
@@ -294,7 +294,7 @@ def merged_accuracy(folder: Path, groups: Sequence[Sequence[int]]) -> float | No
 
 def _fewer(data: NetworkData, large: bool) -> NetworkData:
     """A few images a class, for a look."""
-    train, heldout = LITE_FIT_LARGE if large else LITE_FIT, LITE_HELDOUT
+    train, heldout = LOOK_FIT_LARGE if large else LOOK_FIT, LOOK_HELDOUT
     return dataclasses.replace(
         data,
         train=first_of_each_class(data.train, train),
@@ -306,6 +306,9 @@ def _fewer(data: NetworkData, large: bool) -> NetworkData:
 def _part_of(data: NetworkData, count: int) -> NetworkData:
     """A seeded part of the training images, about as many of each class as its share."""
     _, rows = select_part(data.train.labels, 0, count / len(data.train))
+    train = data.train.select(rows)
+    print_ = fingerprint(pixel_hashes(train.images), [data.classes[label] for label in train.labels])
     return dataclasses.replace(
-        data, train=data.train.select(rows), note=f"{data.note}; {len(rows)} of the training images (seed 0)"
-    )
+        data, train=train, train_fingerprint=print_,
+        note=f"{data.note}; {len(rows)} of the training images (seed 0)",
+    )  # fmt: skip

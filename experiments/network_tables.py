@@ -366,6 +366,8 @@ def _own_experiments() -> tuple[Experiment, ...]:
                 {**settled, "resolutions": FAST_PHASES}, seeds=SEEDS),
         Setting("fastnet, wide", "fastnet", "fastnet", {**settled, "resolutions": WIDE_PHASES},
                 {"width": "wide"}, seeds=SEEDS),
+        Setting("fastnet, deep", "fastnet", "fastnet", {**settled, "resolutions": WIDE_PHASES},
+                {"width": "deep"}, seeds=SEEDS),
         Setting("fastnet, wide, longer", "fastnet", "fastnet", {**settled, "resolutions": LONG_PHASES},
                 {"width": "wide"}),
     )  # fmt: skip
@@ -430,18 +432,24 @@ def measured_accuracies(
     *,
     course_split: bool,
     merge: Sequence[Sequence[int]] = (),
+    pixels: int | None = None,
     results: Path = PROJECT / "results",
 ) -> list[float]:
     """Held-out accuracies of whole trainings of a network with these options, from the project's own rows.
 
-    Of images with this fingerprint, the same training images and the same classes (`merge`, as in a recipe);
-    trainings on a part of these, and of a single epoch, do not count. A table that cannot be read has none.
+    Of images with this fingerprint, the same training images, the same classes (`merge`, as in a recipe)
+    and images shown at the same side (`pixels`; None: the network's own); trainings on a part of these, and
+    of a single epoch, do not count. A table that cannot be read has none.
     """
     from deep.recipes import RECIPES  # not above: torch comes with it
+    from deep.zoo import image_shape
+
+    side = max(image_shape(model, None, pixels)[1:])
 
     def same(setting: Setting) -> bool:
         recipe = RECIPES[setting.recipe].changed(**setting.changes)
         whole = setting.changes.get("epochs") != 1 and recipe.merge == merge
+        whole = whole and max(image_shape(setting.model, None, setting.pixels)[1:]) == side
         own = {**setting.options, **recipe.network_options}
         return whole and setting.model == model and own == dict(options)
 

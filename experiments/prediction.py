@@ -18,6 +18,7 @@ from experiments.data import PROJECT
 from features import BagOfWords, TinyImage, Vocabulary
 from features.vocabulary import SAME_DESCRIPTORS
 from reports.run import named_runs
+from reports.text import printable
 from scenes.files import atomic_path, read_npz
 from scenes.reading import SUFFIXES, UnreadableImage, read_pixels
 
@@ -226,8 +227,3 @@ def _classical(path: Path, arrays: dict[str, np.ndarray]) -> ClassicalModel:
 
 def _is_hidden(relative: Path) -> bool:
     return any(part.startswith(".") for part in relative.parts)
-
-
-def printable(name: str) -> str:
-    """A file's name without what could break a line or a terminal."""
-    return "".join(letter if letter.isprintable() else "?" for letter in name)

@@ -5,6 +5,7 @@ from collections.abc import Sequence
 
 from experiments.data import PROJECT, is_taken_unasked, load_data
 from experiments.expected import known_set
+from experiments.memory import keep_freed_memory
 from experiments.network_tables import FAMILIES, NETWORK_EXPERIMENTS, check_labels, expanded
 from experiments.tables import EXPERIMENTS, Ledger, measurements
 from experiments.tabulate import aligned
@@ -25,6 +26,11 @@ def reproduce(args: argparse.Namespace, command: list[str]) -> None:
     check_labels(args.only, networks)
     _classical([name for name in asked if name in EXPERIMENTS], args, command)
     families = [name for name in asked if name in FAMILIES]
+    if args.dataset not in (None, "synthetic") and (networks or families):
+        raise ValueError(
+            f"--dataset {args.dataset}: each network experiment has the set of its report: leave --dataset "
+            "out, or look at it with --dataset synthetic"
+        )
     if networks or families or "pages" in args.experiments:
         _networks(networks, families, args, command)
 
@@ -43,6 +49,8 @@ def _classical(names: Sequence[str], args, command: list[str]) -> None:
 
 
 def _networks(names: Sequence[str], families: Sequence[str], args, command: list[str]) -> None:
+    if names:
+        keep_freed_memory()  # before torch is imported
     try:
         from experiments.families import TABLES, compare_families
         from experiments.network_runs import Call, Runner

@@ -147,10 +147,6 @@ class Ledger:
         if rows and list(map(_measurement, rows)) != list(map(_measurement, self._own()[-len(rows) :])):
             self._append(*rows)
 
-    def add(self, found: Measured) -> Row:
-        """Append a row and write the file."""
-        return self._append(self._row(found))
-
     def fail(
         self,
         setting: str,
@@ -158,9 +154,9 @@ class Ledger:
         accuracy: float | None = None,
         seeds: tuple[int, ...] = (),
         hardware: str | None = None,
-    ) -> Row:
+    ) -> None:
         """Append a row that says why a setting has no result, with the accuracy it had come to, if any."""
-        return self._append(Row(
+        self._append(Row(
             setting=setting, metric="accuracy", seeds=" ".join(map(str, seeds)), reported="",
             measured=_number(accuracy), n_seeds=str(len(seeds) or ""), spread="", seconds="",
             status="failed", reason=" ".join(reason.split()), **self._origin(hardware),
@@ -180,10 +176,10 @@ class Ledger:
         today = {"date": f"{datetime.now(UTC):%Y-%m-%d}"}
         return self._common | today | ({"hardware": hardware} if hardware else {})
 
-    def _append(self, *rows: Row) -> Row:
-        self.rows += rows
+    def _append(self, *rows: Row) -> None:
+        # another call may have written to the table since this one began
+        self.rows = [*read_rows(self.path), *rows]
         write_rows(self.path, self.rows)
-        return self.rows[-1]
 
     def latest(self) -> list[Row]:
         """The row of each key that counts for this very data set, in the order of first appearance."""

@@ -9,7 +9,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from experiments.classical import Encoded
+from experiments.classical import Encoded, Voting, as_text
 from reports import RunRecord, read_run, text_report, wilson_interval, write_run, write_table_run
 from scenes.dataset import SceneDataset
 
@@ -32,13 +32,17 @@ class Outcome:
         return sum(a == b for a, b in pairs) / len(self.record.labels)
 
 
-def check_request(dataset: SceneDataset, several: Mapping[str, Sequence], runs_dir: Path) -> None:
+def check_request(
+    dataset: SceneDataset, several: Mapping[str, Sequence], runs_dir: Path, p: float = Voting.p
+) -> None:
     """ValueError or OSError, before any work is done, for options or an output folder that cannot do."""
+    if p != Voting.p and "minkowski" not in several["metric"]:
+        raise ValueError(f"--p {p:g} is the exponent of --metric minkowski: name it, or leave --p out")
     for option, values in several.items():
         double = next((value for value in values if list(values).count(value) > 1), None)
         if double is not None:
             raise ValueError(
-                f"--{option.replace('_', '-')} names {_text(double)} twice: give each value once"
+                f"--{option.replace('_', '-')} names {as_text(double)} twice: give each value once"
             )
     for value in several["k"]:
         if value < 1 or value > len(dataset.train):
@@ -89,7 +93,7 @@ def _screen_table(outcomes: Sequence[Outcome], varied: Sequence[str]) -> list[st
         n = len(outcome.record.labels)
         low, high = wilson_interval(round(outcome.accuracy * n), n)
         lines.append([
-            *(_text(outcome.setting[option]) for option in varied),
+            *(as_text(outcome.setting[option]) for option in varied),
             f"{outcome.accuracy:.4f}", f"{low:.3f} to {high:.3f}", f"{outcome.record.timings['total']:.1f}",
             str(outcome.encoded.columns.get("descriptors_per_image", "")),
         ])  # fmt: skip
@@ -106,12 +110,11 @@ def seed_summary(outcomes: Sequence[tuple[Mapping, float]], varied: Sequence[str
     others = [option for option in varied if option != "seed"]
     groups: dict[tuple, list[float]] = defaultdict(list)
     for setting, accuracy in outcomes:
-        groups[tuple(_text(setting[option]) for option in others)].append(accuracy)
+        groups[tuple(as_text(setting[option]) for option in others)].append(accuracy)
     lines = [[*others, "mean accuracy", "s.d.", "seeds"]]
     for key, values in groups.items():
-        lines.append(
-            [*key, f"{statistics.mean(values):.4f}", f"{statistics.stdev(values):.4f}", str(len(values))]
-        )
+        spread = f"{statistics.stdev(values):.4f}" if len(values) > 1 else ""
+        lines.append([*key, f"{statistics.mean(values):.4f}", spread, str(len(values))])
     return ["", *aligned(lines)]
 
 
@@ -147,11 +150,7 @@ def _table_row(run: str, outcome: Outcome) -> dict:
 
 def folder_name(setting: Mapping, varied: Sequence[str]) -> str:
     """What a run is called among those of one call: by what varies."""
-    return "-".join(f"{_SHORT.get(option, option)}{_text(setting[option])}" for option in varied)
-
-
-def _text(value) -> str:
-    return "x".join(map(str, value)) if isinstance(value, tuple) else str(value)
+    return "-".join(f"{_SHORT.get(option, option)}{as_text(setting[option])}" for option in varied)
 
 
 def aligned(lines: Sequence[Sequence[str]]) -> list[str]:

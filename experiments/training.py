@@ -10,14 +10,14 @@ from pathlib import Path
 
 import torch
 
-from deep.checkpoints import FILE_NAME
+from deep import checkpoints
 from deep.complexity import complexity, count_parameters
 from deep.diagram import write_diagram
 from deep.listings import describe as described
 from deep.listings import zoo_table
 from deep.recipes import Recipe, find_recipe, limited, recipe_for, with_settings
 from deep.weights import check_size
-from deep.zoo import MODELS, build_model, image_shape
+from deep.zoo import MODELS, build_model, image_shape, trained_options
 from experiments.cnn import Job, Result, check_job, pick_device, train_job, under_torchrun, unfinished_folder
 from experiments.network_data import load_network_data, recipe_set
 from experiments.tabulate import aligned, check_writable, folder_name, seed_summary
@@ -29,18 +29,21 @@ LITE_EPOCHS, LITE_BATCH = 2, 100
 EPOCH_COLUMNS = ("epoch", "fit loss", "fit acc", "select loss", "select acc", "held-out acc", "lr", "seconds")
 
 
-def describe(name: str | None, diagram: Path | None) -> None:
+def describe(name: str | None, diagram: Path | None, option: Sequence[str], input_size: int | None) -> None:
     """Print all networks, or one layer by layer; draw it where `diagram` names a file."""
     if name is None:
         if diagram is not None:
             raise ValueError("--diagram draws what --describe NAME names: give both or neither")
         print("\n".join(zoo_table()))
         return
-    print(described(name))
+    shape = image_shape(name, None, input_size)
+    options = _checked_options(name, option, {})
+    options.pop("pretrained", None)  # weights change no layer
+    print(described(name, input_size=input_size, **options))
     if diagram is not None:
         with torch.device("meta"):
-            network = build_model(name)
-        print(write_diagram(network, MODELS[name].input_size, diagram, title=name))
+            network = build_model(name, input_size=input_size, **options)
+        print(write_diagram(network, shape, diagram, title=name))
 
 
 def train(args, command: list[str]) -> list[Path]:
@@ -56,7 +59,7 @@ def train(args, command: list[str]) -> list[Path]:
     if args.diagram is not None:
         raise ValueError("--diagram draws what --describe NAME names: give both or neither")
     recipe = chosen_recipe(args)
-    options = _checked_options(args, recipe)
+    options = _checked_options(args.model, args.option, recipe.network_options)
     seed = args.seed[0] if args.seed else recipe.seed  # of a drawn split: one for all settings
     device, rank, world = under_torchrun(pick_device(args.device))
     data = load_network_data(
@@ -66,23 +69,12 @@ def train(args, command: list[str]) -> list[Path]:
     )  # fmt: skip
     say: Callable[..., None] = print if rank == 0 else lambda *_: None
     say(data.note)
+    n_settings = len(args.lr or [0]) * len(args.batch_size or [0])
     settings = [
-        (
-            flags,
-            Job(
-                args.model,
-                each,
-                data,
-                options,
-                args.resize,
-                str(device),
-                args.precision,
-                args.half,
-                args.input_size,
-            ),
-        )
+        (flags, Job(args.model, each, data, options, args.resize, str(device), args.precision, args.half,
+                    args.input_size, n_settings))
         for flags, each in _settings(recipe, args)
-    ]
+    ]  # fmt: skip
     for _, job in settings:
         check_job(job)
     several = len(settings) > 1
@@ -135,7 +127,7 @@ def _train_one(
     writer = _tensorboard(args, job) if args.tensorboard and rank == 0 else None
     if writer is not None:
         listeners.append(writer)
-    found = (unfinished_folder(job, args.runs_dir) / FILE_NAME).is_file()
+    found = (unfinished_folder(job, args.runs_dir) / checkpoints.FILE_NAME).is_file()
     if args.resume:
         say("goes on from its checkpoint" if found else "no checkpoint of these settings: starts anew")
     elif found:
@@ -200,9 +192,10 @@ def _diverged(result: dict) -> bool:
 
 
 def chosen_recipe(args) -> Recipe:
-    """The recipe that the flags ask for."""
+    """The recipe that the flags ask for, its phases made for the images that the network is shown."""
     dataset = recipe_set(args.model, args.data, args.dataset)
     recipe = limited(find_recipe(args.recipe), args.model) if args.recipe else recipe_for(args.model, dataset)
+    recipe = recipe.ending_at(max(image_shape(args.model, None, args.input_size)[1:]))
     if args.lite:
         short = recipe.lasting(min(recipe.total_epochs, LITE_EPOCHS))
         recipe = short.changed(batch_size=min(recipe.batch_size, LITE_BATCH))
@@ -239,18 +232,26 @@ def _option(text: str) -> tuple[str, object]:
     return name, value
 
 
-def _checked_options(args, recipe: Recipe) -> dict:
-    """The network's options, tried before anything is read."""
-    options = dict(_option(text) for text in args.option)
-    known = {**MODELS[args.model].options, "pretrained": False}
+def _checked_options(model: str, texts: Sequence[str], others: dict) -> dict:
+    """A network's options, tried together with `others` before anything is read.
+
+    Weights that come with the project bring the options they were trained with.
+    """
+    options = dict(_option(text) for text in texts)
+    known = {**MODELS[model].options, "pretrained": False}
     for name in options:
         if name not in known:
-            raise ValueError(f"{args.model} has no option {name!r}: it has {', '.join(known)}")
+            raise ValueError(f"{model} has no option {name!r}: it has {', '.join(known)}")
+    if options.get("pretrained"):
+        options = trained_options(model) | options
     try:
         with torch.device("meta"):
-            build_model(args.model, **(options | recipe.network_options | {"pretrained": False}))
-    except TypeError as error:
-        raise ValueError(f"--option {' '.join(args.option)}: {error}: give numbers as numbers") from None
+            network = build_model(model, **(options | others | {"pretrained": False}))
+        complexity(network, MODELS[model].input_size)
+    except (TypeError, RuntimeError, IndexError, ZeroDivisionError) as error:
+        # what torch and Python raise for a width of -1 or a stride of 0
+        reason = " ".join(str(error).split())
+        raise ValueError(f"--option {' '.join(texts)}: {reason}: give other values") from None
     return options
 
 

@@ -9,12 +9,13 @@ from pathlib import Path
 
 import numpy as np
 
-from experiments.data import image_sources, known_folder, read_arrays, set_folder
+from experiments.data import DATASETS, image_sources, known_folder, read_arrays, set_folder
 from reports import read_run
 from reports.judging import Truth
 from scenes.dataset import SceneDataset, committed_split, image_files
 from scenes.formats import (
     ANNOTATIONS,
+    DIGITS,
     read_annotations,
     read_classes,
     which_kind,
@@ -22,11 +23,9 @@ from scenes.formats import (
 from scenes.reading import UnreadableImage, read_pixels
 from scenes.synthetic import synthetic_folder
 
-KNOWN_TRUTHS = ("scene15", "cifar10", "mnist", "fashion_mnist", "synthetic")
 COLUMNS = ("filename", "label")
 
 _MOST_BYTES = 2**26
-_DIGITS = tuple("0123456789")
 
 
 def read_truth(truth: str | Path, classes_file: str | Path | None = None) -> Truth:
@@ -47,7 +46,7 @@ def read_truth(truth: str | Path, classes_file: str | Path | None = None) -> Tru
         No such file or set; labels that are no classes; an image named twice; fewer than two classes.
     """
     path, official = Path(truth), () if classes_file is None else read_classes(classes_file)
-    if not path.exists() and str(truth) in KNOWN_TRUTHS:
+    if not path.exists() and str(truth) in DATASETS:
         found = _of_known_set(str(truth))
     elif path.is_dir():
         found = _of_folder(path, official)
@@ -58,7 +57,7 @@ def read_truth(truth: str | Path, classes_file: str | Path | None = None) -> Tru
     else:
         raise FileNotFoundError(
             f"{truth}: no such truth: give {ANNOTATIONS}, a CSV {','.join(COLUMNS)}, a folder, or one of "
-            f"{', '.join(KNOWN_TRUTHS)}"
+            f"{', '.join(DATASETS)}"
         )
     if official and official != found.official:
         if found.official:
@@ -128,7 +127,7 @@ def read_predictions(path: Path) -> tuple[list[tuple[str, str]], tuple[str, ...]
 
 
 def _of_annotations(path: Path, official: tuple[str, ...]) -> Truth:
-    classes = official or _DIGITS
+    classes = official or DIGITS
     names, labels = read_annotations(path, len(classes))
     rows = {name: classes[label] for name, label in zip(names, labels, strict=True)}
     return Truth(path.resolve().parent.name, rows, tuple(sorted(classes)), classes)

@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Iterator, Sequence
 from numbers import Integral
+from os import PathLike
 
 import numpy as np
 from threadpoolctl import threadpool_limits
@@ -23,6 +24,16 @@ def image_pair(name: str, value) -> tuple[int, int]:
     return int(y), int(x)
 
 
+def check_several(images: Sequence) -> None:
+    """ValueError for a single image, by path or as an array, in place of several."""
+    if isinstance(images, np.ndarray):
+        single = images.ndim not in (3, 4) or (images.ndim == 3 and images.shape[2] == 3)
+    else:
+        single = isinstance(images, (str, bytes, PathLike))
+    if single:
+        raise ValueError("images is a sequence of paths or arrays, not a single one: wrap it in a list")
+
+
 def parallel_rows(
     encode: Callable[..., object], images: Sequence, n_jobs: int | None, description: str, *, ahead: int = 0
 ) -> Iterator:
@@ -31,8 +42,7 @@ def parallel_rows(
     Threads suffice: decoding, the compiled kernels and BLAS release the GIL. BLAS itself is held to
     one thread, since the images are what is spread over the cores.
     """
-    if isinstance(images, (str, bytes)) or (isinstance(images, np.ndarray) and images.ndim not in (3, 4)):
-        raise ValueError("images is a sequence of paths or arrays, not a single one: wrap it in a list")
+    check_several(images)
     with threadpool_limits(limits=1, user_api="blas"):
         results = in_threads(encode, images, n_jobs, ahead=ahead)
         yield from tqdm(

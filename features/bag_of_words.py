@@ -9,7 +9,7 @@ import numpy as np
 from sklearn.base import BaseEstimator, TransformerMixin
 from sklearn.utils.validation import check_is_fitted
 
-from features._images import image_pair, parallel_rows
+from features._images import check_several, image_pair, parallel_rows
 from features.assignment import NearestWord
 from features.dense_sift import check_device, descriptor_blocks, enlarged_to_frame, torch_device
 from features.vocabulary import Vocabulary
@@ -134,6 +134,7 @@ class BagOfWords(TransformerMixin, BaseEstimator):
         """Histograms of images: float32 (n, K)."""
         check_is_fitted(self)
         _check_norm(self.norm)
+        check_several(images)
         rows = np.empty((len(images), len(self.vocabulary_.words)), np.float32)
         for i, found in enumerate(self.iter_counts(images)):
             rows[i] = histograms(found.counts[None], self.norm)[0]

@@ -6,7 +6,7 @@ import numpy as np
 from PIL import Image
 from sklearn.base import BaseEstimator, TransformerMixin
 
-from features._images import image_pair, parallel_rows
+from features._images import check_several, image_pair, parallel_rows
 from scenes.reading import read_grey
 
 RESAMPLES = {
@@ -96,6 +96,7 @@ class TinyImage(TransformerMixin, BaseEstimator):
     def transform(self, images: Sequence) -> np.ndarray:
         """Vectors of images (paths or arrays): float64 (n, rows * columns), row-major."""
         self._check()
+        check_several(images)
         rows, columns = image_pair("size", self.size)
         vectors = np.empty((len(images), rows * columns))
         for i, vector in enumerate(parallel_rows(self._encode, images, self.n_jobs, "tiny images")):

@@ -3,12 +3,12 @@
 import hashlib
 import json
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 
-from features._images import image_pair, parallel_rows
+from features._images import check_several, image_pair, parallel_rows
 from features.dense_sift import dense_sift, enlarged_to_frame
 from features.kmeans import kmeans
 from scenes.dataset import fingerprint
@@ -21,9 +21,9 @@ FORMAT = 1
 SAME_DESCRIPTORS = {"torch": "numba"}
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Vocabulary:
-    """Words and how they came about.
+    """Words and how they came about; equal where both are.
 
     Attributes
     ----------
@@ -35,7 +35,7 @@ class Vocabulary:
         training images' pixels. ``{"origin": "unknown"}`` for words from a plain array file.
     """
 
-    words: np.ndarray = field(compare=False)
+    words: np.ndarray
     identity: dict
 
     @classmethod
@@ -106,6 +106,7 @@ class Vocabulary:
                 descriptors = descriptors[np.sort(keep)]
             return digest, descriptors
 
+        check_several(images)
         if len(images) == 0:
             raise ValueError("a vocabulary needs images: the list is empty")
         samples = dict(parallel_rows(sample, images, n_jobs, "vocabulary sample"))
@@ -155,6 +156,12 @@ class Vocabulary:
         identity = np.array(json.dumps(self.identity))
         write_npz(path, {"words": self.words, "identity": identity})
         return path
+
+    def __eq__(self, other: object) -> bool:
+        return self.key == other.key if isinstance(other, Vocabulary) else NotImplemented
+
+    def __hash__(self) -> int:
+        return hash(self.key)
 
     @property
     def key(self) -> str:

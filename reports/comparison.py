@@ -272,9 +272,12 @@ def views(result: Mapping) -> int | None:
     return result["config"]["recipe"].get("views", 1) if is_network(result) else None
 
 
-def fitted(result: Mapping) -> int:
-    """How many images a run was fitted to: of a training that chose on some of its images, the others."""
-    return result.get("training", {}).get("n_fit", result["n_train"])
+def fitted(result: Mapping) -> int | None:
+    """How many images a run was fitted to: of a training that chose on some of its images, the others.
+
+    None of somebody's predictions, where nobody knows.
+    """
+    return result.get("training", {}).get("n_fit", result["n_train"]) or None
 
 
 def _top5(run: Run) -> float | None:
@@ -341,7 +344,9 @@ def explanation(comparison: Comparison, first: int, second: int) -> list[str]:
         f"images only {b} has right, {only_a} only {a} ({p}: {verdict}).",
         *_training(one, two, a, b),
         _gains(before, after, classes, b),
-        f"Asymmetry of the errors goes from {asymmetry(before):.2f} to {asymmetry(after):.2f}.",
+        "Asymmetry of the errors (at most twice their share) goes from "
+        f"{asymmetry(before):.2f} of {2 - shares[0] / 50:.2f} to {asymmetry(after):.2f} of "
+        f"{2 - shares[1] / 50:.2f}.",
     ]
     if set(INDOOR) < set(classes):
         sentences.append(_indoor(before, after, classes, a, b))
@@ -369,9 +374,10 @@ def _training(one: Run, two: Run, a: str, b: str) -> list[str]:
     """A sentence where the runs were trained on different images, or judged on different pixels."""
     sentences = []
     prints = [(run.result["data"].get("train_fingerprint"), fitted(run.result)) for run in (one, two)]
-    if prints[0][1] != prints[1][1]:
+    counts = [count for _, count in prints if count is not None]
+    if len(set(counts)) > 1:
         sentences.append(
-            f"Fitted to different numbers of images: {a} to {prints[0][1]:,}, {b} to {prints[1][1]:,}."
+            f"Fitted to different numbers of images: {a} to {counts[0]:,}, {b} to {counts[1]:,}."
         )
     elif prints[0][0] != prints[1][0] and all(print_ for print_, _ in prints):
         sentences.append("Fitted to different images.")

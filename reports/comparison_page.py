@@ -57,9 +57,9 @@ def made_lines(comparison: Comparison) -> list[list[str]]:
     lines = [["run", "images fitted", "accuracy of one view", "threads", "hardware", "folder"]]
     for name, run in zip(comparison.names, comparison.runs, strict=True):
         result = run.result
-        plain = result.get("plain_accuracy")
+        plain, count = result.get("plain_accuracy"), fitted(result)
         lines.append([
-            name, f"{fitted(result):,}", "" if plain is None else f"{plain:.4f}",
+            name, "" if count is None else f"{count:,}", "" if plain is None else f"{plain:.4f}",
             str(result["environment"].get("threads", "")), str(result["environment"].get("hardware", "")),
             run.folder.name,
         ])  # fmt: skip

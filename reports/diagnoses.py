@@ -102,18 +102,20 @@ def same_images_in_train_and_test(facts: Facts) -> dict:
 
 
 def near_chance(facts: Facts) -> dict:
-    """SB002: an accuracy that guessing could have given."""
+    """SB002: an accuracy that guessing, or always naming the largest class, could have given."""
     confusion = _predictions(facts)
     if confusion is None or len(confusion) < 2:
         return _not_applicable("SB002", "needs predictions for two classes or more")
     correct, n = _hits(confusion)
     low, high = wilson_interval(correct, n)
-    chance = 1 / len(confusion)
+    chance, largest = 1 / len(confusion), float(confusion.sum(axis=1).max() / n)
     measured = (
         f"accuracy {correct / n:.4f}, 95 % interval {low:.4f} to {high:.4f}; "
         f"chance with {len(confusion)} classes is {chance:.4f}"
     )
-    if low > chance:
+    if largest > chance:
+        measured += f", the largest class has {largest:.4f} of the images"
+    if low > largest:
         return _passed("SB002", f"above chance: {measured}")
     return _issue(
         "SB002",

@@ -21,6 +21,7 @@ from matplotlib.colors import PowerNorm
 from matplotlib.figure import Figure
 
 from reports.metrics import SCENE15_ORDER, SCENE15_SHORT
+from reports.text import printable
 from scenes.files import atomic_path
 
 STYLE = {
@@ -135,7 +136,7 @@ def _arranged(confusion: np.ndarray, classes: Sequence[str]) -> tuple[np.ndarray
 
 def _shown(name: str) -> str:
     """Return `name` on one line and short enough for an axis."""
-    name = "".join(letter if letter.isprintable() else "?" for letter in name)
+    name = printable(name)
     return name if len(name) <= _LONGEST_NAME else name[: _LONGEST_NAME - 1] + "…"
 
 

@@ -131,9 +131,9 @@ def per_class(confusion: np.ndarray, classes: Sequence[str]) -> list[dict]:
 
 
 def asymmetry(confusion: np.ndarray) -> float:
-    """Return sum |C - Cᵀ| / sum C: 0 for a symmetric matrix, at most 2.
+    """Return sum |C - Cᵀ| / sum C: 0 for a symmetric matrix, at most twice the share of errors.
 
-    It is large where one class is taken for another but not the other way round.
+    It is that where no two classes are taken for each other both ways.
 
     Raises
     ------

@@ -21,8 +21,9 @@ def run_tables(result: Mapping) -> list[list[list[str]]]:
     head = {
         "run": result["name"], "accuracy": f"{result['accuracy']:.4f}",
         "95 % interval": f"{low:.4f} to {high:.4f}", "test images": f"{result['n_test']:,}",
-        "training images": f"{result['n_train']:,}",
     }  # fmt: skip
+    if result["n_train"]:  # of somebody's predictions nobody knows
+        head["training images"] = f"{result['n_train']:,}"
     if result["model"].get("parameters"):
         head["parameters"] = f"{result['model']['parameters']:,}"
         head["million MACs"] = f"{result['model']['macs'] / 1e6:.3f}"

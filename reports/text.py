@@ -51,17 +51,19 @@ def text_report(result: Mapping) -> str:
         _varying(result),
     ]
     lines = [line for section in sections if section for line in (*section, "")]
-    return "".join(_printable(line).rstrip() + "\n" for line in lines[:-1])
+    return "".join(printable(line).rstrip() + "\n" for line in lines[:-1])
 
 
 def _headline(result: Mapping) -> list[str]:
     low, high = result["accuracy_interval"]
     correct = int(np.trace(np.asarray(result["confusion"])))
     n_classes = len(result["classes"])
+    # of somebody's predictions nobody knows
+    trained = f"{result['n_train']} training images, " if result["n_train"] else ""
     return [
         f"{result['name']}: accuracy {result['accuracy']:.4f}, 95 % interval {low:.4f} to {high:.4f}",
-        f"{correct} of {result['n_test']} test images right; {result['n_train']} training images, "
-        f"{n_classes} classes, chance {1 / n_classes:.4f}",
+        f"{correct} of {result['n_test']} test images right; {trained}{n_classes} classes, "
+        f"chance {1 / n_classes:.4f}",
     ]
 
 
@@ -88,7 +90,8 @@ def _errors(result: Mapping) -> list[str]:
     # Stable, so that equal counts come in class order.
     top = [f"{result['classes'][i]} {called[i]}" for i in np.argsort(-called, kind="stable")[:4]]
     lines = [
-        f"  asymmetry             {result['asymmetry']:.4f}  (0: errors go both ways alike; 2: one way only)",
+        f"  asymmetry             {result['asymmetry']:.4f}  "
+        f"(0: errors go both ways alike; {2 * (1 - result['accuracy']):.4f}: all of them one way)",
         f"  column concentration  {result['column_concentration']:.4f}  (share of the four most predicted)",
         f"  most predicted        {', '.join(top)}",
     ]
@@ -170,6 +173,6 @@ def _cut(text: str, width: int) -> str:
     return text if len(text) <= width else text[: width - 1] + "…"
 
 
-def _printable(line: str) -> str:
+def printable(line: str) -> str:
     """Return `line` without what could break a line or a terminal; file names may hold anything."""
     return "".join(letter if letter.isprintable() else "?" for letter in line)

@@ -69,6 +69,8 @@ class SceneDataset:
         Share and seed of the split, where it was drawn and not laid out in folders.
     folders : (str, str)
         What stands before a training and a test image's name to tell them apart; names of arrays do already.
+    others : tuple of str
+        The suffix of each file among the images that is none by its suffix, and is left alone.
     """
 
     name: str
@@ -79,10 +81,17 @@ class SceneDataset:
     scans: dict[str, Scan] = field(default_factory=dict, repr=False, compare=False)
     drawn: tuple[float, int] | None = None
     folders: tuple[str, str] = ("train/", "test/")
+    others: tuple[str, ...] = field(default=(), compare=False)
 
     @classmethod
     def from_folder(
-        cls, root, *, split: str | float | None = None, random_state: int = 0, name: str | None = None
+        cls,
+        root,
+        *,
+        split: str | float | None = None,
+        random_state: int = 0,
+        name: str | None = None,
+        n_jobs: int | None = None,
     ) -> "SceneDataset":
         """The data set in a folder.
 
@@ -97,6 +106,8 @@ class SceneDataset:
             on one side.
         random_state : int
             Seed of the draw.
+        n_jobs : int or None
+            Threads that read the images of a folder that must be split; None means all cores.
 
         Raises
         ------
@@ -119,8 +130,10 @@ class SceneDataset:
             whole = _read_part(root)
             _check_classes(root, whole, whole)
             drawn = (0.5 if split is None else float(split), random_state)
-            train, test = _draw_split(whole, *drawn)
-        return cls(name, tuple(sorted(set(train.labels))), train, test, drawn=drawn)
+            train, test = _draw_split(whole, *drawn, n_jobs)
+        parts = [root / "train", root / "test"] if drawn is None else [root]
+        others = tuple(suffix for part in parts for suffix in _other_suffixes(part))
+        return cls(name, tuple(sorted(set(train.labels))), train, test, drawn=drawn, others=others)
 
     @classmethod
     def from_arrays(
@@ -276,6 +289,14 @@ def image_files(folder: Path) -> list[Path]:
     )
 
 
+def _other_suffixes(part: Path) -> list[str]:
+    """The suffix (of a file without one its name) of each file in class folders that is no image by it."""
+    files = (path for folder in part.iterdir() if folder.name[0] != "." and folder.is_dir()
+             for path in folder.iterdir())  # fmt: skip
+    names = ((path.suffix.lower(), path.name) for path in files if path.is_file() and path.name[0] != ".")
+    return sorted(suffix or name for suffix, name in names if suffix not in SUFFIXES)
+
+
 def progress(iterable: Iterable, *, total: int, description: str, unit: str = "images") -> tqdm:
     """A progress bar with a rate on stderr, silent when stderr is no terminal."""
     return tqdm(iterable, total=total, desc=description, unit=f" {unit}", disable=None, leave=False)
@@ -349,11 +370,12 @@ def _scan(
     return (part if len(keep) == len(part) else part.select(keep)), scan
 
 
-def _draw_split(whole: Part, share: float, seed: int) -> tuple[Part, Part]:
+def _draw_split(whole: Part, share: float, seed: int, n_jobs: int | None) -> tuple[Part, Part]:
     """A stratified draw by pixel hash: each class's groups of identical images in a seeded order."""
     if not 0 < share < 1:
         raise ValueError(f"--split is {share:g}: give the share that trains, between 0 and 1")
-    hashes = [_hash_or_name(path) for path in whole.paths]
+    reading = in_threads(_hash_or_name, whole.paths, n_jobs)
+    hashes = list(progress(reading, total=len(whole), description="splitting"))
     order = {digest: hashlib.sha256(f"{seed} {digest}".encode()).hexdigest() for digest in set(hashes)}
     trains: dict[str, bool] = {}
     for label in sorted(set(whole.labels)):

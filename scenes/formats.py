@@ -24,12 +24,13 @@ from scenes._array_parts import (
 )
 from scenes._cifar10 import CIFAR10_CLASSES, cifar10_folder, read_cifar10
 from scenes._course import ANNOTATIONS, Course, CoursePart, read_annotations, read_classes, read_course
-from scenes._idx import FASHION_CLASSES, idx_file, read_idx, read_mnist_like
+from scenes._idx import DIGITS, FASHION_CLASSES, idx_file, read_idx, read_mnist_like
 from scenes.dataset import image_files
 
 __all__ = [
     "ANNOTATIONS",
     "CIFAR10_CLASSES",
+    "DIGITS",
     "FASHION_CLASSES",
     "ArrayPart",
     "Course",

@@ -118,7 +118,8 @@ def read_grey(
     ----------
     source : path or array
         An array is grey (H, W) or RGB (H, W, 3); floating point values are taken as 0..255.
-        Colour becomes ITU-R 601 luma, rounded to 8 bits as Pillow's mode ``L`` does.
+        Colour becomes ITU-R 601 luma: of files and uint8 arrays rounded to 8 bits as Pillow's mode ``L``
+        does, of other arrays not rounded.
     max_side : int, optional
         Shrink to this longest side, aspect kept, antialiased; smaller images are left alone.
     resize : int, optional

@@ -13,11 +13,12 @@ PROJECT = Path(__file__).resolve().parents[1]
 
 try:
     from experiments.commands import CommandParser, run_command
+    from experiments.data import DATASETS
     from experiments.evaluation import check_classes, check_match, evaluation_record
-    from experiments.prediction import printable
-    from experiments.truth import KNOWN_TRUTHS, images_of, pictures_in, read_predictions, read_truth
+    from experiments.truth import images_of, pictures_in, read_predictions, read_truth
     from reports import wilson_interval, write_run
     from reports.judging import judge
+    from reports.text import printable
 except ImportError as error:
     print(f"error: scenebench cannot be imported ({error}): run `make install` in {PROJECT}", file=sys.stderr)
     raise SystemExit(2) from None
@@ -34,7 +35,7 @@ def _main(argv: Sequence[str] | None) -> None:
     parser = CommandParser(__doc__)
     parser.add_argument("predictions", metavar="PRED", type=Path, help="a pred.csv or a run folder")
     parser.add_argument(
-        "--truth", required=True, help=f"a file, a folder, or one of {', '.join(KNOWN_TRUTHS)}"
+        "--truth", required=True, help=f"a file, a folder, or one of {', '.join(DATASETS)}"
     )
     parser.add_argument("--classes", metavar="FILE", help="class names, one a line; the first is label 0")
     parser.add_argument("--name", default="evaluation", help="name of the run folder")

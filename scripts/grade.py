@@ -19,10 +19,10 @@ PROJECT = Path(__file__).resolve().parents[1]
 try:
     from experiments.batch_grading import Grading, find_submissions, grade_all
     from experiments.commands import CommandParser, run_command
-    from experiments.prediction import printable
     from experiments.tabulate import aligned, check_writable
     from experiments.truth import images_of, read_truth
     from reports.rubric import DEFAULT_RUBRIC, Rubric, read_rubric
+    from reports.text import printable
 except ImportError as error:
     print(f"error: scenebench cannot be imported ({error}): run `make install` in {PROJECT}", file=sys.stderr)
     raise SystemExit(2) from None

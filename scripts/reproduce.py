@@ -40,7 +40,14 @@ def _main(argv: Sequence[str] | None) -> None:
     names = [*GROUPS, *EXPERIMENTS, *NETWORK_EXPERIMENTS, *FAMILIES, "pages"]
     parser.add_argument("experiments", nargs="+", choices=names, metavar="EXPERIMENT", help=", ".join(names))
     flags = {"data": None, "dataset": None, "split": None, "lite": False, "fresh": False, "jobs": None}
-    parser.add_flags(flags | {"runs_dir": Path("runs")})
+    parser.add_flags(
+        flags | {"runs_dir": Path("runs")},
+        helps={
+            "lite": "a look at the whole in minutes, see above",
+            "fresh": "run again what is done, with new vocabularies, histograms and trainings",
+            "jobs": "threads of classical experiments, and that read images (default: all cores)",
+        },
+    )
     parser.add_argument(
         "--device", help="networks: cpu, cuda, cuda:N or mps (default: cuda where there is one)"
     )

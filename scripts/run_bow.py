@@ -69,7 +69,7 @@ def _main(argv: Sequence[str] | None) -> None:
     )  # fmt: skip
     print(note)
     several = {name: getattr(args, name) for name in SEVERAL}
-    check_request(dataset, several, args.runs_dir)
+    check_request(dataset, several, args.runs_dir, args.p)
     tiny_accuracy = tiny_baseline(dataset, max_side=max_side, resize=args.resize, n_jobs=args.jobs)
     n_settings = len(list(combinations(**several)))
     outcomes = []

@@ -46,6 +46,7 @@ def _parser() -> CommandParser:
             "jobs": tiny.n_jobs, "runs_dir": Path("runs"), "report": False,
         },
         several=SEVERAL,
+        helps={"seed": "seed of a drawn split, and of --tune's folds"},
     )  # fmt: skip
     norm_help, tune_help = "what the tiny image is divided by", "choose all of these on the training images"
     parser.add_argument("--norm", nargs="+", choices=tuple(NORMS), default=[tiny.norm], help=norm_help)
@@ -65,7 +66,7 @@ def _main(argv: Sequence[str] | None) -> None:
     )  # fmt: skip
     print(note)
     several = {name: getattr(args, name) for name in SEVERAL}
-    check_request(dataset, several, args.runs_dir)
+    check_request(dataset, several, args.runs_dir, args.p)
     fixed = {"crop": args.crop, "max_side": args.max_side or None, "resize": args.resize, "n_jobs": args.jobs}
     selection, zero_mean = "none", args.zero_mean
     if args.tune:

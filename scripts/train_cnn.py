@@ -46,6 +46,7 @@ def _parser() -> CommandParser:
             "data": "train/<class>/* and test/<class>/*, or <class>/*; CIFAR-10 batches; MNIST's idx files; "
             "annotations.json in train/ and val/",
             "lite": f"a look: {few}, {LITE_EPOCHS} epochs, batches of at most {LITE_BATCH}",
+            "jobs": "threads that read images; no effect on results (default: all cores)",
         },
     )  # fmt: skip
     parser.add_argument(
@@ -91,7 +92,7 @@ def _main(argv: Sequence[str] | None) -> None:
         ) from None
     args = _parser().parse_args(argv)
     if args.list or args.describe:
-        training.describe(args.describe, args.diagram)
+        training.describe(args.describe, args.diagram, args.option, args.input_size)
         return
     if args.model is None:
         raise ValueError("--model is missing: name a network, --list prints them")

@@ -18,7 +18,7 @@ from deep.zoo._network import Network
 from deep.zoo._pretrained import copy_matching, trained_weights
 from deep.zoo._shapes import output_shape
 
-__all__ = ["MODELS", "Network", "build_model"]
+__all__ = ["MODELS", "Network", "build_model", "image_shape", "trained_options"]
 
 MODELS: dict[str, Network] = {
     row.name: row
@@ -99,6 +99,17 @@ def image_shape(name: str, in_channels: int | None = None, input_size=None) -> t
         Unknown name, or a size that is no size.
     """
     return _image_shape(_row(name), in_channels, input_size)
+
+
+def trained_options(name: str) -> dict[str, Any]:
+    """The options that the network in ``weights/NAME.safetensors`` was trained with.
+
+    Raises
+    ------
+    ValueError
+        The project has no trained weights of this network.
+    """
+    return trained_weights(_row(name).name)[1]
 
 
 def _row(name: str) -> Network:

@@ -1,12 +1,14 @@
 """Block diagrams: well-formed, the same every time, and true to where branches part and join."""
 
 import re
+import sys
 import xml.etree.ElementTree as ElementTree
 
 import pytest
 import torch
 from torch import nn
 
+from deep import diagram, listings
 from deep.diagram import network_svg, write_diagram
 from deep.zoo import MODELS, build_model
 
@@ -38,6 +40,19 @@ def test_every_network_can_be_drawn_inside_its_page(name):
             assert x >= 0 and x + float(rectangle.get("width")) <= width
             assert y >= 0 and y + float(rectangle.get("height")) <= height
     assert drawing(name) == svg
+
+
+def test_every_class_that_is_named_exists():
+    modules = [sys.modules[name] for name in sys.modules if name.startswith("deep.zoo.")]
+    classes = {name for module in (nn, *modules) for name in vars(module)}
+    named = {name for name in (*diagram._NAMES, *diagram._ATTACHED, *listings._UNLISTED) if name[0].isupper()}
+    assert named and named <= classes
+
+
+def test_norm_and_activation_of_the_projects_networks_stand_in_their_convolutions_box():
+    lines = texts(drawing("fastnet"))
+    assert "max pool 2" in lines and lines.count("batch norm, no scale, SiLU") == 6
+    assert "times 1.702, SiLU" in lines and "divided by 435.712" in lines
 
 
 def test_a_plain_network_has_no_fork():

@@ -51,7 +51,8 @@ def test_the_range_to_expect_is_that_of_the_same_network_on_the_same_images(monk
         told = lambda *args, **rest: asked.append((*args, rest)) or found  # noqa: B023, E731
         monkeypatch.setattr("experiments.network_tables.measured_accuracies", told)
         assert cnn._expected(job(options={"width": 2})) == [chance, *line]
-        assert asked == [("lenet_modern", {"width": 2}, "heldout", {"course_split": False, "merge": ()})]
+        which = {"course_split": False, "merge": (), "pixels": 32}
+        assert asked == [("lenet_modern", {"width": 2}, "heldout", which)]
 
 
 def test_the_recipes_dropout_and_batch_norm_reach_the_network():

@@ -114,6 +114,15 @@ def test_images_are_looked_at_once_and_unreadable_ones_refused_or_skipped(small_
     assert dataset.scan() is dataset
 
 
+def test_files_that_are_no_images_by_name_are_counted(small_folder):
+    folder = next(path for path in (small_folder / "train").iterdir())
+    for name in ("a.GIF", "b.jfif", "c.jfif", ".hidden.gif", "notes"):
+        (folder / name).write_text("")
+    dataset, note = load_data(small_folder)
+    assert dataset.others == (".gif", ".jfif", ".jfif", "notes")
+    assert "(4 files left out, no images by name: .gif, .jfif, notes): 12 training" in note
+
+
 def test_share_and_seed_draw_the_split(small_folder):
     whole = small_folder / "train"
     dataset, note = load_data(whole, split=0.75)

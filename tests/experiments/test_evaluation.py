@@ -1,6 +1,7 @@
 """Predictions held against the truth: each rule worked out by hand, each kind of truth, what is refused."""
 
 import json
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -9,7 +10,9 @@ from PIL import Image
 from experiments.evaluation import check_match, evaluation_record
 from experiments.truth import read_predictions, read_truth
 from reports import RunRecord, read_run, write_run
+from reports.comparison import compare, explanation, fitted
 from reports.judging import Truth, judge
+from reports.tables import run_tables
 
 TRUTH = Truth(
     "pets", {"a/1.png": "ant", "a/2.png": "ant", "b/1.png": "bee", "b/3.png": "bee", "c/4.png": "cat"},
@@ -45,6 +48,18 @@ def test_a_run_without_findings_says_nothing_of_them(tmp_path):
     record = evaluation_record(judge(RIGHT, TRUTH), "mine", [], predictions="p", truth="t")
     run = read_run(write_run(tmp_path, record))
     assert run.result["findings"] == [] and "wrong by rule" not in run.result["config"]
+
+
+def test_nobody_is_told_that_somebodys_predictions_were_trained_on_0_images(tmp_path):
+    record = evaluation_record(judge(RIGHT, TRUTH), "mine", [], predictions="p", truth="t")
+    run = read_run(write_run(tmp_path, record))
+    assert "5 of 5 test images right; 3 classes" in (run.folder / "report.txt").read_text("utf-8")
+    assert "training images" not in (run.folder / "report.html").read_text("utf-8").split("<h1>")[0]
+    assert all("training images" not in line for line in run_tables(run.result)[0])
+    assert fitted(run.result) is None
+    trained = replace(run, result=run.result | {"name": "bow", "n_train": 9})
+    sentences = explanation(compare([trained, run]), 0, 1)
+    assert not any("Fitted" in sentence for sentence in sentences)
 
 
 def test_a_base_name_of_several_images_is_refused_by_name():

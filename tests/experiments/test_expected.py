@@ -1,11 +1,15 @@
 """What a result is compared with: only the very images it was measured on."""
 
+import math
+
 import pytest
 
 from experiments.classical import Voting, bag_vectors, classify, tiny_vectors
-from experiments.data import load_data
+from experiments.data import PROJECT, load_data
 from experiments.expected import EXPECTED, METHODS, expected_lines, expected_range, known_set
+from experiments.tables import read_rows
 from features import BagOfWords, TinyImage, Vocabulary
+from reports import build_result
 from scenes import SceneDataset
 from scenes.dataset import committed_fingerprint
 
@@ -80,6 +84,28 @@ def test_a_run_is_judged_at_the_measured_settings_only(known, monkeypatch):
     foreign = Vocabulary(encoded.vocabulary.words, {"origin": "unknown"})
     (encoded,) = bag_vectors(known, BagOfWords(foreign, n_jobs=1))
     assert sb003(known, encoded, "bow") == "not applicable"
+
+
+def test_the_range_of_tiny_images_is_that_of_the_tables():
+    measured = []
+    for name in ("r1-tiny-k", "r1-tiny-norms"):
+        rows = [row for row in read_rows(PROJECT / "results" / f"{name}.csv") if row.metric == "accuracy"]
+        measured += [float(row.measured) for row in rows if "euclidean" not in row.setting]
+    low, high = EXPECTED["scene15"]["tiny"]
+    assert (low, high) == (math.floor(100 * min(measured)) / 100, math.ceil(100 * max(measured)) / 100)
+
+
+@pytest.mark.slow
+def test_the_ranges_of_the_built_in_scenes_are_what_comes_out():
+    dataset, _ = load_data(None, "synthetic")
+    encoded = [tiny_vectors(dataset, TinyImage(norm=norm)) for norm in ("l1_matrix", "l1", "l2")]
+    for method, vectors in (("tiny", encoded), ("bow", bag_vectors(dataset, BagOfWords()))):
+        found = []
+        for each in vectors:
+            records = classify(dataset, each, Voting(tuple(range(1, 11))), name=method, command=[])
+            found += [build_result(record)["accuracy"] for record in records]
+        low, high = EXPECTED["synthetic"][method]
+        assert (low, high) == (math.floor(100 * min(found)) / 100, math.ceil(100 * max(found)) / 100)
 
 
 def test_ranges_are_fractions_low_to_high_of_named_methods():

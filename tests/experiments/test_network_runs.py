@@ -1,6 +1,7 @@
 """Network experiments run: rows as soon as there are any, nothing done twice, failures kept."""
 
 import math
+import shutil
 from dataclasses import replace
 
 import numpy as np
@@ -182,6 +183,19 @@ def test_what_was_reported_stands_beside_the_reports_own_set_only(trial, monkeyp
         rows, _ = trial(setting(name))
         found = {row.metric: row.reported for row in rows if row.setting == name}
         assert (found["accuracy"], found["train loss"]) == (reported, "")
+
+
+def test_experiments_of_other_sets_have_images_of_their_own(small_folder, tmp_path, monkeypatch):
+    monkeypatch.delenv("SCENEBENCH_DATA", raising=False)
+    monkeypatch.setattr("experiments.data.PROJECT", tmp_path)
+    shutil.copytree(small_folder, tmp_path / "data" / "scene15")
+    runner = Runner(Call(tmp_path, tmp_path, tmp_path, [], lite=True, device="cpu"))
+    found = []
+    for name in ("own-tiny50k", "cnn-scene15"):
+        experiment = NETWORK_EXPERIMENTS[name]
+        first = experiment.settings[0]
+        found.append(runner._images(experiment, first, network_runs.chosen_recipe(first, lite=True)).name)
+    assert found == ["synthetic", "scene15"]
 
 
 def test_digits_are_merged_and_other_classes_are_left_out(small_folder, tmp_path, capsys):

@@ -71,7 +71,7 @@ def test_networks_are_described_in_the_style_of_their_report(empty):
 
 def test_reported_stands_beside_measured(tmp_path):
     book = ledger(tmp_path / "results", "r5-bce")
-    book.add(Measured("alexnet_227, BCE", "accuracy", (0.7712,), 0.8, 3.0, (0,)))
+    book.fill([Measured("alexnet_227, BCE", "accuracy", (0.7712,), 0.8, 3.0, (0,))])
     text = write_page("R5", tmp_path / "results", tmp_path).read_text("utf-8")
     assert line(text, "alexnet_227, BCE")[1:3] == ["0.8000", "0.7712"]
     assert line(text, "alexnet_227_conv3, BCE")[1:3] == ["0.8136", OWED]
@@ -83,8 +83,8 @@ def test_the_order_of_a_sweep_is_read_off_the_rows(empty, tmp_path, third, same)
     assert f"The order is {OWED}." in empty["R2"]
     book = ledger(tmp_path / "results", "r2-lr")
     book.fail("lr 1", f"{DIVERGED} 3", 0.95)
-    book.add(Measured("lr 0.01", "accuracy", (0.8,)))
-    book.add(Measured("lr 0.001", "accuracy", (third,)))
+    book.fill([Measured("lr 0.01", "accuracy", (0.8,))])
+    book.fill([Measured("lr 0.001", "accuracy", (third,))])
     text = write_page("R2", tmp_path / "results", tmp_path).read_text("utf-8")
     order = "lr 0.01, lr 0.001" if same == "as" else "lr 0.001, lr 0.01"
     assert f"worst: {order}, lr 1 (diverged); the best of these {same} in the report." in text
@@ -96,7 +96,7 @@ def test_what_binary_cross_entropy_is_worth_is_read_off_the_rows(empty, tmp_path
     accuracies = {"alexnet_227": 0.6, "alexnet_227_conv3": 0.61, "alexnet_227, BCE": 0.625,
                   "alexnet_227_conv3, BCE": 0.59}  # fmt: skip
     for label, accuracy in accuracies.items():
-        book.add(Measured(f"{label}, 3 epochs", "accuracy", (accuracy,)))
+        book.fill([Measured(f"{label}, 3 epochs", "accuracy", (accuracy,))])
     text = write_page("R5", tmp_path / "results", tmp_path).read_text("utf-8")
     assert "`alexnet_227` +10.0 points there, +2.5 here" in text
     assert "`alexnet_227_conv3` +14.4 points there, -2.0 here" in text
@@ -109,7 +109,7 @@ def test_what_r1s_steps_are_worth_is_read_off_the_rows(empty, tmp_path):
         model, name = setting.label.split(", ")
         accuracy = 0.4 + {"flip": 0.02, "rotation": -0.01}.get(name, 0.0) - 0.05 * (model == "vgg19")
         accuracy += 0.11 * (setting.label == "mynet, both")
-        book.add(Measured(setting.label, "accuracy", (accuracy,)))
+        book.fill([Measured(setting.label, "accuracy", (accuracy,))])
     text = write_page("R1", tmp_path / "results", tmp_path).read_text("utf-8")
     assert "flip +2.0 points (better in 11 of 11)" in text
     assert "rotation -1.0 points (better in 0 of 11)" in text
@@ -119,7 +119,7 @@ def test_what_r1s_steps_are_worth_is_read_off_the_rows(empty, tmp_path):
 
 def test_means_over_seeds_have_their_number_and_spread(tmp_path):
     book = ledger(tmp_path / "results", "r3-networks")
-    book.add(Measured("plain", "accuracy", (0.6, 0.62, 0.64), seeds=(0, 1, 2)))
+    book.fill([Measured("plain", "accuracy", (0.6, 0.62, 0.64), seeds=(0, 1, 2))])
     text = write_page("R3", tmp_path / "results", tmp_path).read_text("utf-8")
     assert "0.6200 ± 0.0200" in line(text, "plain") and line(text, "plain")[1] == "3"
     assert "± is the standard deviation over the seeds." in text
@@ -141,14 +141,12 @@ def test_r1_verdicts_compare_with_the_threshold_and_the_limit(tmp_path):
 
 
 def test_rows_of_other_images_count_only_where_there_are_no_others(tmp_path):
-    ledger(tmp_path / "results", "r5-bce", "photos").add(
-        Measured("alexnet_227, BCE", "accuracy", (0.11,), seeds=(0,))
-    )
+    book = ledger(tmp_path / "results", "r5-bce", "photos")
+    book.fill([Measured("alexnet_227, BCE", "accuracy", (0.11,), seeds=(0,))])
     text = write_page("R5", tmp_path / "results", tmp_path).read_text("utf-8")
     assert "0.1100" in line(text, "alexnet_227, BCE")
-    ledger(tmp_path / "results", "r5-bce").add(
-        Measured("alexnet_227_conv3, BCE", "accuracy", (0.81,), seeds=(0,))
-    )
+    book = ledger(tmp_path / "results", "r5-bce")
+    book.fill([Measured("alexnet_227_conv3, BCE", "accuracy", (0.81,), seeds=(0,))])
     text = write_page("R5", tmp_path / "results", tmp_path).read_text("utf-8")
     assert OWED in line(text, "alexnet_227, BCE")
     assert "0.8100" in line(text, "alexnet_227_conv3, BCE")

@@ -38,7 +38,9 @@ def test_header_is_the_published_one():
 
 
 def test_a_row_holds_mean_spread_and_where_it_comes_from(dataset, tmp_path):
-    row = ledger(dataset, tmp_path).add(Measured("k=1", "accuracy", (0.5, 0.7), 0.6, 12.34, (0, 1)))
+    book = ledger(dataset, tmp_path)
+    book.fill([Measured("k=1", "accuracy", (0.5, 0.7), 0.6, 12.34, (0, 1))])
+    (row,) = book.rows
     assert (row.measured, row.spread, row.n_seeds, row.seeds) == ("0.6000", "0.1414", "2", "0 1")
     assert row.spread == f"{statistics.stdev((0.5, 0.7)):.4f}"
     assert (row.reported, row.seconds, row.n_test, row.status) == ("0.6000", "12.3", "9", "done")
@@ -47,13 +49,22 @@ def test_a_row_holds_mean_spread_and_where_it_comes_from(dataset, tmp_path):
 
 
 def test_one_seed_has_no_spread(dataset, tmp_path):
-    assert ledger(dataset, tmp_path).add(Measured("k=1", "accuracy", (0.5,))).spread == ""
+    book = ledger(dataset, tmp_path)
+    book.fill([Measured("k=1", "accuracy", (0.5,))])
+    assert book.rows[-1].spread == ""
+
+
+def test_rows_that_another_call_wrote_meanwhile_stay(dataset, tmp_path):
+    first, second = ledger(dataset, tmp_path), ledger(dataset, tmp_path)
+    first.fill([Measured("k=1", "accuracy", (0.5,))])
+    second.fill([Measured("k=2", "accuracy", (0.6,))])
+    assert [row.setting for row in read_rows(first.path)] == ["k=1", "k=2"]
 
 
 def test_the_last_row_of_a_key_counts_and_all_are_kept(dataset, tmp_path):
     book = ledger(dataset, tmp_path)
     for value in (0.1, 0.2):
-        book.add(Measured("k=1", "accuracy", (value,)))
+        book.fill([Measured("k=1", "accuracy", (value,))])
     assert [row.measured for row in book.latest()] == ["0.2000"]
     assert len(read_rows(book.path)) == 2
 
@@ -61,7 +72,7 @@ def test_the_last_row_of_a_key_counts_and_all_are_kept(dataset, tmp_path):
 def test_an_experiment_is_done_for_its_own_images_only(dataset, small_folder, tmp_path):
     book = ledger(dataset, tmp_path)
     assert not book.has_done()
-    book.add(Measured("k=1", "accuracy", (0.1,)))
+    book.fill([Measured("k=1", "accuracy", (0.1,))])
     assert ledger(dataset, tmp_path).has_done()
     next((small_folder / "test" / "bars").iterdir()).unlink()
     assert not ledger(load_data(small_folder)[0], tmp_path).has_done()
@@ -73,7 +84,7 @@ def test_two_data_sets_in_one_table_are_kept_and_shown_apart(dataset, small_fold
     next((small_folder / "test" / "bars").iterdir()).unlink()
     second = ledger(load_data(small_folder)[0], tmp_path)
     assert second.dataset.name == dataset.name and second.latest() == []
-    second.add(Measured("k=1", "accuracy", (0.3,)))
+    second.fill([Measured("k=1", "accuracy", (0.3,))])
     assert [row.measured for row in second.latest()] == ["0.3000"]
     assert [row.measured for row in ledger(dataset, tmp_path).latest()] == ["0.1000", "0.2000"]
     assert len(read_rows(first.path)) == 3
@@ -92,7 +103,7 @@ def test_the_same_figures_are_not_written_twice_in_a_row(dataset, tmp_path):
 def test_a_recorded_command_can_be_run_again(dataset, tmp_path):
     command = ["python", "scripts/reproduce.py", "own-fastnet", "--only", "fastnet, wide"]
     book = Ledger(tmp_path / "t.csv", "t", dataset, command, 1)
-    book.add(Measured("k=1", "accuracy", (0.1,)))
+    book.fill([Measured("k=1", "accuracy", (0.1,))])
     assert shlex.split(read_rows(book.path)[0].command) == command
 
 

@@ -38,6 +38,13 @@ def test_a_value_twice_is_refused(dataset, tmp_path, several, line):
         check_request(dataset, several, tmp_path)
 
 
+def test_an_exponent_that_no_metric_reads_is_refused(dataset, tmp_path):
+    several = {"k": [1], "metric": ["cityblock"]}
+    with pytest.raises(ValueError, match="--p 3 is the exponent of --metric minkowski"):
+        check_request(dataset, several, tmp_path, 3)
+    check_request(dataset, several | {"metric": ["cityblock", "minkowski"]}, tmp_path, 3)
+
+
 def test_a_file_above_the_runs_folder_is_named(dataset, tmp_path):
     (tmp_path / "file").write_text("")
     with pytest.raises(NotADirectoryError) as caught:

@@ -3,6 +3,7 @@
 import os
 import subprocess
 import sys
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -215,7 +216,11 @@ def test_no_images_give_no_rows(vocabulary):
     assert BagOfWords(vocabulary).fit([]).transform([]).shape == (0, 12)
 
 
-@pytest.mark.parametrize("single", ["image.png", np.zeros((30, 30))], ids=["path", "array"])
+@pytest.mark.parametrize(
+    "single",
+    ["image.png", Path("image.png"), np.zeros((30, 30)), np.zeros((30, 30, 3))],
+    ids=["name", "path", "grey", "colour"],
+)
 def test_a_single_image_is_refused(vocabulary, single):
     with pytest.raises(ValueError, match="not a single one: wrap it in a list"):
         BagOfWords(vocabulary).fit([]).transform(single)

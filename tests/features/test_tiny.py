@@ -1,5 +1,7 @@
 """Tiny images: norms by hand, resampling, crop, the invariances, and R1's figures on the real scenes."""
 
+from pathlib import Path
+
 import numpy as np
 import pytest
 from hypothesis import given
@@ -167,7 +169,11 @@ def test_no_images_give_no_rows():
     assert TinyImage().transform([]).shape == (0, 256)
 
 
-@pytest.mark.parametrize("single", ["image.png", np.zeros((5, 5))], ids=["path", "array"])
+@pytest.mark.parametrize(
+    "single",
+    ["image.png", Path("image.png"), np.zeros((5, 5)), np.zeros((5, 5, 3))],
+    ids=["name", "path", "grey", "colour"],
+)
 def test_a_single_image_is_refused(single):
     with pytest.raises(ValueError, match="not a single one: wrap it in a list"):
         TinyImage().transform(single)

@@ -167,6 +167,14 @@ def test_the_key_depends_on_the_words_too(vocabulary):
     assert replace(vocabulary, words=words).key != vocabulary.key
 
 
+def test_vocabularies_are_equal_where_words_and_identity_are(vocabulary):
+    same = Vocabulary(vocabulary.words.copy(), dict(vocabulary.identity))
+    other = Vocabulary(vocabulary.words + 1, vocabulary.identity)
+    assert vocabulary == same and hash(vocabulary) == hash(same) and len({vocabulary, same, other}) == 2
+    assert vocabulary != other and vocabulary != Vocabulary(vocabulary.words, {"origin": "unknown"})
+    assert vocabulary != vocabulary.words.tolist()
+
+
 def test_the_identity_can_be_known_before_the_words(vocabulary):
     expected = vocabulary_identity(
         images_fingerprint=vocabulary.identity["fingerprint"], n_words=8, step=1, vocab_step=None, bin_size=3,

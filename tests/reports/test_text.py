@@ -57,7 +57,7 @@ def test_headline_has_accuracy_interval_counts_and_chance(report):
         "  Bedroom        0.5000  1.0000  0.6667      2",
         "    2  Coast taken for Bedroom",
         "    1  Kitchen taken for Store",
-        "  asymmetry             0.5000  (0: errors go both ways alike; 2: one way only)",
+        "  asymmetry             0.5000  (0: errors go both ways alike; 0.5000: all of them one way)",
         "  column concentration  0.9167  (share of the four most predicted)",  # 4 + 3 + 2 + 2 of 12
         "  most predicted        Bedroom 4, Store 3, LivingRoom 2, Office 2",
         "  metric                  cityblock",

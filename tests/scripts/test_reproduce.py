@@ -112,6 +112,12 @@ def test_only_some_settings_of_an_experiment(call, small_folder, tmp_path):
     assert done.code == 2 and "none without a network" in done.err
 
 
+def test_networks_have_the_set_of_their_report(call, tmp_path):
+    for name in ("r3-networks", "compare-cifar10"):
+        done = call("reproduce", name, "--dataset", "mnist", "--runs-dir", tmp_path)
+        assert (done.code, done.err.count("\n")) == (2, 1) and "--dataset mnist" in done.err
+
+
 def test_a_device_that_is_not_there_is_one_line(call, tmp_path):
     done = call("reproduce", "r4-digits", "--lite", "--runs-dir", tmp_path, "--device", "tpu")
     assert (done.code, done.err.count("\n")) == (2, 1) and "tpu" in done.err

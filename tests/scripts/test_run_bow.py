@@ -363,7 +363,8 @@ def test_a_vocabulary_of_another_seed_or_step_is_used_and_named(bow, words):
     called = bow(*given(words), "--seed", 4, "--step", 6)
     identity = called.result["vocabulary"]
     assert (identity["seed"], identity["step"]) == (0, [4, 4])
-    assert called.result["config"]["step"] == 6
+    config = called.result["config"]
+    assert (config["step"], config["vocab_step"], config["seed"]) == (6, 4, 0)
 
 
 @pytest.mark.parametrize("suffix", [".npy", ".npz"])
@@ -373,6 +374,8 @@ def test_plain_words_are_taken_as_of_unknown_origin(bow, words, tmp_path, suffix
     np.save(plain, array) if suffix == ".npy" else np.savez(plain, array)
     called = bow(*given(plain))
     assert called.result["vocabulary"] == {"origin": "unknown"}
+    config = called.result["config"]
+    assert config["seed"] is config["descriptors_per_image"] is config["vocab_step"] is None
     assert (called.folder / "predictions.csv").read_bytes() == (bow().folder / "predictions.csv").read_bytes()
 
 

@@ -213,6 +213,15 @@ def test_a_sweep_is_one_folder_with_a_table_and_a_run_for_each_setting(train, tm
         assert abs(float(mean) - sum(float(row["accuracy"]) for row in pair) / 2) <= 5e-5
 
 
+def test_rates_compared_on_the_held_out_images_are_an_issue_and_seeds_are_not(train):
+    def judged(folder) -> str:
+        (row,) = (row for row in read_run(folder).result["diagnoses"] if row["code"] == "SB008")
+        return row["state"]
+
+    assert judged(train("--lr", 0.01, 0.1).folder / "lr0.01") == "issue"
+    assert judged(train("--seed", 3, 4).folder / "seed3") == "passed"
+
+
 def test_settings_of_a_sweep_have_a_page_each_where_it_is_asked_for(train):
     folder = train("--lr", 0.01, 0.1, "--report").folder
     pages = [(folder / name / "report.html").read_text("utf-8") for name in ("lr0.01", "lr0.1")]
@@ -236,6 +245,14 @@ def test_means_over_seeds_leave_out_what_diverged_and_say_so(train):
     assert called.lines[-2] == "(without those that diverged)"
     assert called.lines[-3].split()[0] == "0.01" and called.lines[-3].split()[-1] == "2"
     assert called.lines[-4].split()[0] == "lr"
+
+
+def test_a_single_seed_that_is_left_has_no_spread(train, monkeypatch):
+    from experiments import training
+
+    monkeypatch.setattr(training, "_diverged", lambda result: result["config"]["seed"] == 0)
+    called = train("--seed", 0, 1)
+    assert called.code == 0 and called.lines[-3].split()[-1] == "1"
 
 
 def test_the_settings_of_a_sweep_compute_in_one_precision(train, monkeypatch):
@@ -309,6 +326,12 @@ def test_a_network_is_described_and_drawn(call, tmp_path):
     assert (tmp_path / "mynet.svg").read_text().lstrip().startswith("<")
 
 
+def test_a_network_is_described_with_its_options_and_size(call, refused, tmp_path):
+    wide = call("train_cnn", "--describe", "fastnet", "--option", "width=wide", "--input-size", 40)
+    assert wide.code == 0 and "1,898,208" in wide.out and "39" in wide.out
+    refused("train_cnn", "--describe", "fastnet", "--option", "widht=wide", says="no option 'widht'")
+
+
 # --------------------------------------------------------------------------------- what is refused
 
 
@@ -346,6 +369,32 @@ def test_a_network_is_described_and_drawn(call, tmp_path):
 def test_bad_input_is_one_line_and_leaves_nothing(wrong, monkeypatch, arguments, says):
     monkeypatch.setattr(torch.cuda, "is_available", lambda: False)
     wrong(*arguments, says=says)
+
+
+def test_phases_follow_the_size_of_the_images(train):
+    shown = ("--input-size", 64, "--recipe", "fastnet", "--batch-size", 6)
+    called = train(*shown, "--set", "fit_all=true", model="fastnet")
+    config = read_run(called.folder).result["config"]
+    assert [phase[0] for phase in config["recipe"]["resolutions"]] == [40, 48, 56, 64]
+    given = train(*shown, "--set", "resolutions=32:1", "fit_all=true", model="fastnet")
+    assert read_run(given.folder).result["config"]["recipe"]["resolutions"][0][0] == 32
+
+
+@pytest.mark.parametrize(
+    ("model", "option"),
+    [("cifar_50k", "last=0"), ("cifar_50k", "last=-1"), ("mnist_conv3", "conv3_stride=0"),
+     ("mnist_conv3", "conv3_stride=30"), ("alexnet_227_conv3", "conv3_out=-1")],
+)  # fmt: skip
+def test_an_option_of_a_senseless_size_is_refused(wrong, model, option):
+    wrong("--option", option, model=model, says=f"--option {option}: ")
+
+
+def test_training_goes_on_from_weights_that_come_with_the_project(train):
+    called = train("--option", "pretrained=true", model="fastnet")
+    assert called.code == 0 and "1,895,968 trainable" in called.out  # the wide one's, for three classes
+    options = read_run(called.folder).result["config"]["options"]
+    assert options["width"] == "wide" and options["pretrained"]
+    load_saved(called.folder / "model.safetensors")
 
 
 def test_images_of_another_size_are_shown(train):
