@@ -17,7 +17,7 @@ import time
 from pathlib import Path
 
 from experiments.benchmark_table import write_benchmark
-from experiments.data import PROJECT
+from experiments.data import PROJECT, known_folder
 from experiments.memory import keep_freed_memory
 from experiments.network_tables import NETWORK_EXPERIMENTS, SEEDS
 
@@ -36,6 +36,11 @@ def main() -> int:
     parser.add_argument("--steps", type=int, default=12, help="timed steps of airbench94, each side")
     parser.add_argument("--runs-dir", type=Path, default=Path("runs"))
     args = parser.parse_args()
+    try:
+        known_folder("cifar10")
+    except FileNotFoundError as error:
+        print(f"error: {error}", file=sys.stderr)
+        return 2
     keep_freed_memory()  # for both
     import torch
 

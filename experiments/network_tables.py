@@ -366,8 +366,6 @@ def _own_experiments() -> tuple[Experiment, ...]:
                 {**settled, "resolutions": FAST_PHASES}, seeds=SEEDS),
         Setting("fastnet, wide", "fastnet", "fastnet", {**settled, "resolutions": WIDE_PHASES},
                 {"width": "wide"}, seeds=SEEDS),
-        Setting("fastnet, deep", "fastnet", "fastnet", {**settled, "resolutions": WIDE_PHASES},
-                {"width": "deep"}, seeds=SEEDS),
         Setting("fastnet, wide, longer", "fastnet", "fastnet", {**settled, "resolutions": LONG_PHASES},
                 {"width": "wide"}),
     )  # fmt: skip

@@ -135,7 +135,6 @@ def _errors(results: Results) -> list[list[str]]:
 _NETWORKS = (
     ("own-fastnet", "fastnet", "`fastnet`"),
     ("own-fastnet", "fastnet, wide", "`fastnet`, wide"),
-    ("own-fastnet", "fastnet, deep", "`fastnet`, deep"),
     ("own-fastnet", "fastnet, a fifth of the time", "`fastnet`, about a fifth of airbench94's time"),
     ("own-fastnet", "fastnet, wide, longer", "`fastnet`, wide, longer"),
     ("own-tiny50k", "tiny50k", "`tiny50k`, below 50,000 parameters"),

@@ -5,7 +5,6 @@ from collections.abc import Sequence
 
 from experiments.data import PROJECT, is_taken_unasked, load_data
 from experiments.expected import known_set
-from experiments.memory import keep_freed_memory
 from experiments.network_tables import FAMILIES, NETWORK_EXPERIMENTS, check_labels, expanded
 from experiments.tables import EXPERIMENTS, Ledger, measurements
 from experiments.tabulate import aligned
@@ -49,8 +48,6 @@ def _classical(names: Sequence[str], args, command: list[str]) -> None:
 
 
 def _networks(names: Sequence[str], families: Sequence[str], args, command: list[str]) -> None:
-    if names:
-        keep_freed_memory()  # before torch is imported
     try:
         from experiments.families import TABLES, compare_families
         from experiments.network_runs import Call, Runner

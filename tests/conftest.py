@@ -61,6 +61,12 @@ def pytest_runtest_setup(item: pytest.Item) -> None:
 
 
 @pytest.fixture(autouse=True)
+def _own_allocator(monkeypatch):
+    """Commands that train leave the allocator of the tests' process as it is."""
+    monkeypatch.setattr("experiments.memory.keep_freed_memory", lambda: True)
+
+
+@pytest.fixture(autouse=True)
 def _own_environment(request, monkeypatch):
     """The folder of real data for tests marked `data`, none for the others."""
     if request.node.get_closest_marker("data"):

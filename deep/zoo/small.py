@@ -22,13 +22,10 @@ GAIN = 1.702  # silu(1.702 x) / 1.702 is close to GELU
 _WHITEN_EPS = 5e-4
 _NORM_EPS = 1e-12
 # Widths of the convolutions; True: a pool goes with it.
-_WIDE = ((64, True), (64, False), (160, True), (192, False), (320, True), (320, False))
 _FAST = {
     "standard": ((32, True), (64, False), (128, True), (128, False), (256, True), (256, False)),
-    "wide": _WIDE,
-    "deep": _WIDE,
+    "wide": ((64, True), (64, False), (160, True), (192, False), (320, True), (320, False)),
 }
-_SECOND_SCALE = 3  # block of "deep" whose maxima stand beside those of the last, 7 x 7 for 32 x 32
 
 
 class ScaledBatchNorm2d(nn.BatchNorm2d):
@@ -99,20 +96,6 @@ class WhiteningConv2d(nn.Conv2d):
         self.weight.copy_(torch.cat([filters, -filters]))
 
 
-class Residual(nn.Module):
-    """A convolution with batch norm and activation, added to what it takes."""
-
-    def __init__(self, channels: int):
-        super().__init__()
-        self.conv = _conv3(channels, channels)
-        self.norm = ScaledBatchNorm2d(channels)
-        self.act = nn.SiLU()
-
-    def forward(self, x: Tensor) -> Tensor:
-        """(n, C, H, W) to the same shape."""
-        return x + self.act(self.norm(self.conv(x)))
-
-
 class Repeated(nn.Module):
     """A residual step, taken twice with the same convolution and a batch norm for each time."""
 
@@ -132,21 +115,11 @@ class Repeated(nn.Module):
 class WhitenedNet(nn.Module):
     """Whitening, blocks, global maximum, linear layer without bias, divided by its width.
 
-    ``whiten`` is frozen; ``set_whitening`` fits it before training. The linear layer, of `width` inputs, sees
-    the maxima of the last block, and before them those of the blocks `also`.
+    ``whiten`` is frozen; ``set_whitening`` fits it before training.
     """
 
-    def __init__(
-        self,
-        in_channels: int,
-        blocks: nn.Sequential,
-        width: int,
-        num_classes: int,
-        dropout: float | None,
-        also: tuple[int, ...] = (),
-    ):
+    def __init__(self, in_channels: int, blocks: nn.Sequential, width: int, num_classes: int, dropout):
         super().__init__()
-        self.seen = (*also, len(blocks) - 1)
         self.whiten = WhiteningConv2d(in_channels)
         self.act = nn.SiLU()
         self.blocks = blocks
@@ -156,12 +129,8 @@ class WhitenedNet(nn.Module):
     def forward(self, x: Tensor) -> Tensor:
         """(n, C, H, W) to logits (n, num_classes); sizes below are for 32x32."""
         x = self.act(GAIN * self.whiten(x))  # 31 x 31
-        maxima = []
-        for number, block in enumerate(self.blocks):
-            x = block(x)  # at the end 3 x 3
-            if number in self.seen:
-                maxima.append(torch.amax(x, dim=(2, 3)))
-        x = maxima[0] if len(maxima) == 1 else torch.cat(maxima, dim=1)
+        x = self.blocks(x)  # 3 x 3
+        x = torch.amax(x, dim=(2, 3))
         if self.dropout is not None:
             x = self.dropout(x)
         return self.head(x) / (GAIN * self.head.in_features)
@@ -193,23 +162,15 @@ def fastnet(
 ) -> WhitenedNet:
     """Six convolutions: ``width="standard"`` has 1.13 M trainable parameters, ``"wide"`` 1.90 M.
 
-    ``"deep"`` (2.82 M) is the wide one with a seventh, residual one at the end; its last layer sees the
-    maxima of the fourth as well. Dropout, if asked for, stands before the last layer.
+    Dropout, if asked for, stands before the last layer.
     """
     if width not in _FAST:
         raise ValueError(f"fastnet has no width {width!r}: choose from {', '.join(_FAST)}")
-    channels = _stem_channels(input_size)
-    blocks: list[nn.Module] = []
+    channels, blocks = _stem_channels(input_size), []
     for out_channels, pool in _FAST[width]:
         blocks.append(_block(channels, out_channels, pool))
         channels = out_channels
-    also: tuple[int, ...] = ()
-    seen = channels
-    if width == "deep":
-        blocks.append(Residual(channels))
-        also = (_SECOND_SCALE,)
-        seen += _FAST[width][_SECOND_SCALE][0]
-    return WhitenedNet(input_size[0], nn.Sequential(*blocks), seen, num_classes, dropout, also)
+    return WhitenedNet(input_size[0], nn.Sequential(*blocks), channels, num_classes, dropout)
 
 
 def tiny50k(*, num_classes: int, input_size: tuple[int, int, int], dropout: float | None) -> WhitenedNet:

@@ -129,9 +129,6 @@ def test_own_networks():
     assert fast.trainable == convs + biases + 2560 == 1_134_688
     assert fast.non_trainable == 288 + 2 * biases
     assert complexity(on_meta("fastnet", width="wide"), (3, 32, 32)).trainable == 1_898_208
-    # a convolution of 320 channels with its biases, and the fourth's 192 maxima for ten classes
-    deep = complexity(on_meta("fastnet", width="deep"), (3, 32, 32))
-    assert deep.trainable == 1_898_208 + 9 * 320 * 320 + 320 + 1920 == 2_822_048
     tiny = complexity(on_meta("tiny50k"), (3, 32, 32))
     assert tiny.trainable + 288 == 44_608  # all weights; the statistics of seven norms of 32 come on top
     assert tiny.parameters == 44_608 + 2 * 7 * 32 < 50_000
@@ -280,7 +277,7 @@ def test_norms_have_the_reports_constants():
         ("mynet", {"input_size": "32"}, "no image size"),
         ("mynet", {"input_size": (1, 32, 32), "in_channels": 3}, "make them agree"),
         ("vgg16", {"pretrained": True}, "vgg16 has no trained weights"),
-        ("fastnet", {"width": "slim"}, "choose from standard, wide, deep"),
+        ("fastnet", {"width": "slim"}, "choose from standard, wide"),
     ],
 )
 def test_what_is_wrong_is_said(name, arguments, message):
@@ -488,19 +485,6 @@ def test_a_copy_on_the_meta_device_leaves_the_network_alone():
     assert all(parameter.is_meta for parameter in copied.parameters())
     assert model.training and not copied.training
     assert all(torch.equal(value, before[key]) for key, value in model.state_dict().items())
-
-
-def test_the_deep_fastnet_looks_at_two_scales():
-    model = build_model("fastnet", width="deep").eval()
-    x = torch.randn(2, 3, 32, 32)
-    with torch.no_grad():
-        inside = model.act(1.702 * model.whiten(x))
-        middle = model.blocks[:4](inside)
-        last = model.blocks[4:6](middle)
-        last = last + model.blocks[6].act(model.blocks[6].norm(model.blocks[6].conv(last)))
-        seen = torch.cat([middle.flatten(2).max(2)[0], last.flatten(2).max(2)[0]], 1)
-        assert middle.shape == (2, 192, 7, 7) and last.shape == (2, 320, 3, 3)
-        assert torch.allclose(model(x), seen @ model.head.weight.T / (1.702 * 512), atol=1e-5)
 
 
 def test_a_residual_adds_its_input():

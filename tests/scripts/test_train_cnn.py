@@ -21,8 +21,7 @@ FEW = ("--epochs", 2, "--batch-size", 5)
 
 @pytest.fixture(autouse=True)
 def _in_this_process(request, monkeypatch, tmp_path):
-    """No allocator settings for the test's own process, no data but what is named, few pictures."""
-    monkeypatch.setattr("experiments.memory.keep_freed_memory", lambda: True)
+    """No data but what is named, few pictures."""
     monkeypatch.chdir(tmp_path)
     if "pictures" not in request.fixturenames:
 
