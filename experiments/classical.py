@@ -260,6 +260,7 @@ def _data_block(dataset: SceneDataset, config: dict) -> dict:
         "test_fingerprint": prints["test"],
         "resize": "none" if untouched else resize_rule(config["max_side"], config["resize"]),
         "image_size": dataset.image_sizes(),
+        **({"split": list(dataset.drawn)} if dataset.drawn else {}),  # share and seed
     }
 
 

@@ -61,7 +61,8 @@ def load_data(
         if found.others:
             kinds = sorted(set(found.others))
             more = ", ..." if len(kinds) > 3 else ""
-            note += f" ({len(found.others)} files left out, no images by name: {', '.join(kinds[:3])}{more})"
+            files = f"{len(found.others)} file{'s' * (len(found.others) > 1)}"
+            note += f" ({files} left out, no images by name: {', '.join(kinds[:3])}{more})"
     if found.drawn:
         note += f", split {found.drawn[0]:g} with seed {found.drawn[1]}"
     if lite:

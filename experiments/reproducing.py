@@ -3,6 +3,7 @@
 import argparse
 from collections.abc import Sequence
 
+from experiments import memory
 from experiments.data import PROJECT, is_taken_unasked, load_data
 from experiments.expected import known_set
 from experiments.network_tables import FAMILIES, NETWORK_EXPERIMENTS, check_labels, expanded
@@ -18,18 +19,21 @@ def reproduce(args: argparse.Namespace, command: list[str]) -> None:
     Raises
     ------
     ValueError
-        No such setting; torch is missing; settings that failed, once all others are done.
+        No such setting; a set by name for networks; torch is missing; settings that failed, once all others
+        are done.
     """
     asked = expanded(args.experiments)
     networks = [name for name in asked if name in NETWORK_EXPERIMENTS]
     check_labels(args.only, networks)
-    _classical([name for name in asked if name in EXPERIMENTS], args, command)
     families = [name for name in asked if name in FAMILIES]
     if args.dataset not in (None, "synthetic") and (networks or families):
         raise ValueError(
             f"--dataset {args.dataset}: each network experiment has the set of its report: leave --dataset "
             "out, or look at it with --dataset synthetic"
         )
+    _classical([name for name in asked if name in EXPERIMENTS], args, command)
+    if networks or families:
+        memory.keep_freed_memory()  # before torch is imported
     if networks or families or "pages" in args.experiments:
         _networks(networks, families, args, command)
 

@@ -82,7 +82,8 @@ def present(
         rows = [_table_row(run, outcome) for run, outcome in zip(names, outcomes, strict=True)]
         records = {run: outcome.record for run, outcome in zip(names, outcomes, strict=True)}
         folder = write_table_run(runs_dir, name, rows, records, page=page)
-        print("\n" + "\n".join([*_screen_table(outcomes, varied), *_issues(outcomes, names)]))
+        judged = [outcome.record.diagnoses for outcome in outcomes]
+        print("\n" + "\n".join([*_screen_table(outcomes, varied), *issue_lines(judged, names)]))
     print(folder)
     return folder
 
@@ -118,17 +119,20 @@ def seed_summary(outcomes: Sequence[tuple[Mapping, float]], varied: Sequence[str
     return ["", *aligned(lines)]
 
 
-def _issues(outcomes: Sequence[Outcome], names: Sequence[str]) -> list[str]:
-    """A line for each check that found an issue: in how many settings, and where it is read in full."""
+def issue_lines(judged: Sequence[Sequence[Mapping]], names: Sequence[str]) -> list[str]:
+    """A line for each check that found an issue: in how many settings, and where it is read in full.
+
+    `judged` has the diagnoses of each setting, `names` their run folders'.
+    """
     found: dict[str, list[tuple[str, str]]] = defaultdict(list)
-    for outcome, run in zip(outcomes, names, strict=True):
-        for row in outcome.record.diagnoses:
+    for diagnoses, run in zip(judged, names, strict=True):
+        for row in diagnoses:
             if row["state"] == "issue":
                 found[row["code"]].append((run, row["text"]))
     lines = []
     for code, cases in sorted(found.items()):
         run, text = cases[0]
-        where = "all settings" if len(cases) == len(outcomes) else f"{len(cases)} of {len(outcomes)} settings"
+        where = "all settings" if len(cases) == len(judged) else f"{len(cases)} of {len(judged)} settings"
         short = textwrap.shorten(text, 80, placeholder=" ...")
         lines.append(f"{code} in {where}: {short} ({run}/report.txt)")
     return ["", *lines] if lines else []

@@ -5,6 +5,7 @@ import dataclasses
 import hashlib
 import itertools
 import shutil
+import warnings
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
@@ -20,7 +21,7 @@ from deep.weights import check_size
 from deep.zoo import MODELS, build_model, image_shape, trained_options
 from experiments.cnn import Job, Result, check_job, pick_device, train_job, under_torchrun, unfinished_folder
 from experiments.network_data import load_network_data, recipe_set
-from experiments.tabulate import aligned, check_writable, folder_name, seed_summary
+from experiments.tabulate import aligned, check_writable, folder_name, issue_lines, seed_summary
 from reports import read_run, write_table_run
 
 # What --lite cuts a recipe down to, where --set or another flag does not say otherwise.
@@ -34,10 +35,12 @@ def describe(name: str | None, diagram: Path | None, option: Sequence[str], inpu
     if name is None:
         if diagram is not None:
             raise ValueError("--diagram draws what --describe NAME names: give both or neither")
+        if option or input_size is not None:
+            raise ValueError("--list shows all networks as they are: give --describe NAME with these flags")
         print("\n".join(zoo_table()))
         return
     shape = image_shape(name, None, input_size)
-    options = _checked_options(name, option, {})
+    options = _checked_options(name, option, {}, input_size)
     options.pop("pretrained", None)  # weights change no layer
     print(described(name, input_size=input_size, **options))
     if diagram is not None:
@@ -59,7 +62,7 @@ def train(args, command: list[str]) -> list[Path]:
     if args.diagram is not None:
         raise ValueError("--diagram draws what --describe NAME names: give both or neither")
     recipe = chosen_recipe(args)
-    options = _checked_options(args.model, args.option, recipe.network_options)
+    options = _checked_options(args.model, args.option, recipe.network_options, args.input_size)
     seed = args.seed[0] if args.seed else recipe.seed  # of a drawn split: one for all settings
     device, rank, world = under_torchrun(pick_device(args.device))
     data = load_network_data(
@@ -114,7 +117,8 @@ def train(args, command: list[str]) -> list[Path]:
     shutil.rmtree(parts)
     with contextlib.suppress(OSError):  # others are still unfinished
         parts.parent.rmdir()
-    print("\n" + "\n".join(_screen_table(varied, results)))
+    judged = [result["diagnoses"] for result in results]
+    print("\n" + "\n".join([*_screen_table(varied, results), *issue_lines(judged, names)]))
     print(folder)
     return [folder]
 
@@ -232,7 +236,7 @@ def _option(text: str) -> tuple[str, object]:
     return name, value
 
 
-def _checked_options(model: str, texts: Sequence[str], others: dict) -> dict:
+def _checked_options(model: str, texts: Sequence[str], others: dict, input_size: int | None) -> dict:
     """A network's options, tried together with `others` before anything is read.
 
     Weights that come with the project bring the options they were trained with.
@@ -245,9 +249,10 @@ def _checked_options(model: str, texts: Sequence[str], others: dict) -> dict:
     if options.get("pretrained"):
         options = trained_options(model) | options
     try:
-        with torch.device("meta"):
-            network = build_model(model, **(options | others | {"pretrained": False}))
-        complexity(network, MODELS[model].input_size)
+        with torch.device("meta"), warnings.catch_warnings(action="ignore"):
+            given = options | others | {"pretrained": False}
+            network = build_model(model, input_size=input_size, **given)
+        complexity(network, image_shape(model, None, input_size))
     except (TypeError, RuntimeError, IndexError, ZeroDivisionError) as error:
         # what torch and Python raise for a width of -1 or a stride of 0
         reason = " ".join(str(error).split())

@@ -117,6 +117,12 @@ def near_chance(facts: Facts) -> dict:
         measured += f", the largest class has {largest:.4f} of the images"
     if low > largest:
         return _passed("SB002", f"above chance: {measured}")
+    if low > chance:
+        return _issue(
+            "SB002",
+            f"not above always naming the largest class: {measured}",
+            "read the figures of each class, or test on equally many images of each",
+        )
     return _issue(
         "SB002",
         f"not above chance: {measured}",
@@ -208,7 +214,7 @@ def chosen_on_test_images(facts: Facts) -> dict:
     return _issue(
         "SB008",
         f"the best of {facts.n_settings} settings was read on the test images (allowed: 1)",
-        "choose on training images (run_tiny.py --tune) or report all",
+        "choose on training images (run_tiny.py --tune; a network's select accuracy) or report all",
     )
 
 

@@ -20,8 +20,7 @@ PROJECT = Path(__file__).resolve().parents[1]
 
 try:
     from experiments.commands import CommandParser, run_command
-    from experiments.memory import keep_freed_memory
-    from experiments.network_tables import FAMILIES, GROUPS, NETWORK_EXPERIMENTS, expanded
+    from experiments.network_tables import FAMILIES, GROUPS, NETWORK_EXPERIMENTS
     from experiments.reproducing import reproduce
     from experiments.tables import EXPERIMENTS
 except ImportError as error:
@@ -58,8 +57,6 @@ def _main(argv: Sequence[str] | None) -> None:
     only = {"nargs": "+", "default": [], "metavar": "SETTING"}
     parser.add_argument("--only", **only, help="networks: only these settings, as the tables name them")
     args = parser.parse_args(argv)
-    if not NETWORK_EXPERIMENTS.keys().isdisjoint(expanded(args.experiments)):
-        keep_freed_memory()
     command = ["python", "scripts/reproduce.py", *(sys.argv[1:] if argv is None else argv)]
     reproduce(args, command)
 

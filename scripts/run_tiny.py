@@ -57,8 +57,11 @@ def _parser() -> CommandParser:
 def _main(argv: Sequence[str] | None) -> None:
     parser = _parser()
     args = parser.parse_args(argv)
-    if args.tune and any(getattr(args, name) != parser.get_default(name) for name in (*SEVERAL, "zero_mean")):
-        raise ValueError("--tune chooses size, resampling, norm, zero mean, metric and k: leave these out")
+    tuned = (*SEVERAL, "zero_mean", "p")
+    if args.tune and any(getattr(args, name) != parser.get_default(name) for name in tuned):
+        raise ValueError(
+            "--tune chooses size, resampling, norm, zero mean, metric and k: leave these and --p out"
+        )
     command = ["scripts/run_tiny.py", *(sys.argv[1:] if argv is None else argv)]
     dataset, note = load_data(
         args.data, args.dataset, split=args.split, seed=args.seed, course_split=args.course_split,

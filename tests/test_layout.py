@@ -266,16 +266,18 @@ def test_nothing_that_classical_commands_need_imports_torch_or_pyplot(tmp_path):
     assert (done.returncode, done.stdout, done.stderr) == (0, "[]\n", "")
 
 
-@pytest.mark.parametrize(("script", "argument"), [("train_cnn", "--list"), ("reproduce", "r3")])
+@pytest.mark.parametrize(
+    ("script", "argument"), [("train_cnn", "--list"), ("reproduce", "r3"), ("reproduce", "compare")]
+)
 def test_training_sets_the_allocator_before_torch_is_imported(script, argument):
     code = (
         "import runpy, sys\n"
-        f"names = runpy.run_path({str(PROJECT / 'scripts' / f'{script}.py')!r})\n"
-        "assert 'torch' not in sys.modules\n"
+        "from experiments import memory\n"
         "def check():\n"
         "    print('torch' in sys.modules)\n"
         "    raise KeyboardInterrupt\n"
-        "names['_main'].__globals__['keep_freed_memory'] = check\n"
+        "memory.keep_freed_memory = check\n"
+        f"names = runpy.run_path({str(PROJECT / 'scripts' / f'{script}.py')!r})\n"
         f"names['main']([{argument!r}])\n"
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)

@@ -113,9 +113,10 @@ def test_only_some_settings_of_an_experiment(call, small_folder, tmp_path):
 
 
 def test_networks_have_the_set_of_their_report(call, tmp_path):
-    for name in ("r3-networks", "compare-cifar10"):
-        done = call("reproduce", name, "--dataset", "mnist", "--runs-dir", tmp_path)
+    for names in (("r3-networks",), ("compare-cifar10",), ("r1-tiny-k", "r3-networks")):
+        done = call("reproduce", *names, "--dataset", "mnist", "--runs-dir", tmp_path)
         assert (done.code, done.err.count("\n")) == (2, 1) and "--dataset mnist" in done.err
+        assert done.out == "" and not any(tmp_path.iterdir())  # nothing was run before
 
 
 def test_a_device_that_is_not_there_is_one_line(call, tmp_path):

@@ -56,6 +56,13 @@ def wrong(refused, gratings, tmp_path):
     return wrong
 
 
+def screen_table(called) -> list[str]:
+    """The lines that end with a sweep's tables: what stands before the checks and the folder."""
+    lines = called.lines[:-1]
+    checks = [i for i, line in enumerate(lines) if line.startswith("SB")]
+    return lines[: checks[0] - 1] if checks else lines
+
+
 def timeless(path) -> list[list[str]]:
     return [row[:-1] for row in csv.reader(path.read_text().splitlines())]
 
@@ -206,7 +213,7 @@ def test_a_sweep_is_one_folder_with_a_table_and_a_run_for_each_setting(train, tm
         assert (run.folder / "model.safetensors").is_file() and (run.folder / "curves.svg").is_file()
         load_saved(run.folder / "model.safetensors")
         assert not (run.folder / "report.html").exists()
-    means = [line.split() for line in called.lines[-3:-1]]
+    means = [line.split() for line in screen_table(called)[-2:]]
     for (lr, mean, _, seeds), pair in zip(means, (rows[:2], rows[2:]), strict=True):
         assert pair[0]["run"].startswith(f"lr{lr}-") and seeds == "2"
         assert abs(float(mean) - sum(float(row["accuracy"]) for row in pair) / 2) <= 5e-5
@@ -217,7 +224,9 @@ def test_rates_compared_on_the_held_out_images_are_an_issue_and_seeds_are_not(tr
         (row,) = (row for row in read_run(folder).result["diagnoses"] if row["code"] == "SB008")
         return row["state"]
 
-    assert judged(train("--lr", 0.01, 0.1).folder / "lr0.01") == "issue"
+    called = train("--lr", 0.01, 0.1)
+    assert judged(called.folder / "lr0.01") == "issue"
+    assert any(line.startswith("SB008 in all settings") for line in called.lines)
     assert judged(train("--seed", 3, 4).folder / "seed3") == "passed"
 
 
@@ -236,14 +245,14 @@ def test_a_diverged_training_is_a_row_of_a_sweep_like_any_other(train):
     assert first["training"]["kept_epoch"] == 0 and float(rows[0]["accuracy"]) == first["accuracy"]
     ((epoch, loss, *_),) = timeless(runs[rows[0]["run"]].folder / "metrics.csv")[1:]
     assert (epoch, loss) == ("1", "nan")
-    assert any("diverged in epoch 1" in line for line in called.lines[-3:])
+    assert any("diverged in epoch 1" in line for line in screen_table(called)[-2:])
 
 
 def test_means_over_seeds_leave_out_what_diverged_and_say_so(train):
     called = train("--lr", 1e9, 0.01, "--seed", 0, 1, "--set", "momentum=0.9")
-    assert called.lines[-2] == "(without those that diverged)"
-    assert called.lines[-3].split()[0] == "0.01" and called.lines[-3].split()[-1] == "2"
-    assert called.lines[-4].split()[0] == "lr"
+    head, means, note = screen_table(called)[-3:]
+    assert note == "(without those that diverged)"
+    assert means.split()[0] == "0.01" and means.split()[-1] == "2" and head.split()[0] == "lr"
 
 
 def test_a_single_seed_that_is_left_has_no_spread(train, monkeypatch):
@@ -251,7 +260,7 @@ def test_a_single_seed_that_is_left_has_no_spread(train, monkeypatch):
 
     monkeypatch.setattr(training, "_diverged", lambda result: result["config"]["seed"] == 0)
     called = train("--seed", 0, 1)
-    assert called.code == 0 and called.lines[-3].split()[-1] == "1"
+    assert called.code == 0 and screen_table(called)[-2].split()[-1] == "1"
 
 
 def test_the_settings_of_a_sweep_compute_in_one_precision(train, monkeypatch):
@@ -262,7 +271,7 @@ def test_the_settings_of_a_sweep_compute_in_one_precision(train, monkeypatch):
     called = train("--lr", 0.01, 0.02, 0.03, precision=None)
     _, runs = read_table_run(called.folder)
     assert {run.result["training"]["precision"] for run in runs.values()} == {"bf16"}
-    assert all(line.split()[-1] == "bf16" for line in called.lines[-4:-1])
+    assert all(line.split()[-1] == "bf16" for line in screen_table(called)[-3:])
 
 
 def test_a_stopped_sweep_goes_on_after_its_finished_runs(train, monkeypatch, tmp_path):
@@ -326,8 +335,11 @@ def test_a_network_is_described_and_drawn(call, tmp_path):
 
 
 def test_a_network_is_described_with_its_options_and_size(call, refused, tmp_path):
-    wide = call("train_cnn", "--describe", "fastnet", "--option", "width=wide", "--input-size", 40)
-    assert wide.code == 0 and "1,898,208" in wide.out and "39" in wide.out
+    shown = ("--option", "width=wide", "--input-size", 40)
+    wide = call("train_cnn", "--describe", "fastnet", *shown, "--diagram", tmp_path / "wide.svg")
+    assert wide.code == 0 and "1,898,208" in wide.out and "24x39x39" in wide.out
+    assert all(text in (tmp_path / "wide.svg").read_text() for text in ("3x40x40", "1,898,208", "64x39x39"))
+    refused("train_cnn", "--list", *shown, says="--list shows all networks as they are")
     refused("train_cnn", "--describe", "fastnet", "--option", "widht=wide", says="no option 'widht'")
 
 
