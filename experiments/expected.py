@@ -7,10 +7,11 @@ from scenes.dataset import SceneDataset, committed_fingerprint
 # Lowest and highest test accuracy measured with this code, widened to the next 0.01. scene15: tiny over
 # k = 1 ... 10 and all norms with cityblock (results/r1-tiny-k.csv, r1-tiny-norms.csv); bow at step 1 and
 # 400 words over k = 1 ... 10 and the single vocabulary seeds 0 to 4 behind r1-bow-k.csv; bow_svm the same
-# histograms under a linear SVM (r1-bow-svm.csv). A range holds for the settings below, not for others.
+# histograms under a linear SVM (r1-bow-svm.csv). synthetic: the same values of k, norms and seeds (a slow
+# test measures them). A range holds for the settings below, not for others.
 EXPECTED: dict[str, dict[str, tuple[float, float]]] = {
     "scene15": {"tiny": (0.15, 0.23), "bow": (0.55, 0.63), "bow_svm": (0.75, 0.77)},
-    "synthetic": {"tiny": (0.22, 0.36), "bow": (0.7, 0.95)},
+    "synthetic": {"tiny": (0.22, 0.36), "bow": (0.8, 0.87)},
 }
 
 # The built-in scenes with 20 + 20 images a class and seed 0.
