@@ -195,10 +195,10 @@ class Runner:
     def _images(self, experiment: Experiment, setting: Setting, recipe: Recipe) -> NetworkData | None:
         """The images of a setting, the same ones for the next of the same set; None where they cannot do."""
         call, size = self.call, image_shape(setting.model, None, setting.pixels)
-        dataset = call.dataset
-        own = call.data is None and dataset is None and is_taken_unasked(experiment.dataset)
-        dataset = experiment.dataset if own else dataset
-        stored = (experiment.dataset,) if own and experiment.dataset in ARRAY_SETS else size
+        own = call.data is None and call.dataset is None and is_taken_unasked(experiment.dataset)
+        dataset = experiment.dataset if own else call.dataset
+        # sets in arrays stay at their own size
+        stored = None if own and experiment.dataset in ARRAY_SETS else size
         few, large = experiment.train_images, max(size[1:]) > LARGE
         key = (dataset, stored, experiment.course_split, few, recipe.merge, self.call.lite and large)
         if self._last is None or self._last[0] != key:

@@ -54,9 +54,6 @@ def train(args, command: list[str]) -> list[Path]:
 
     Several give one folder with a table; one that diverges is a row of it.
     """
-    with torch.device("meta"):
-        # a wrong name or size is known before anything is read
-        build_model(args.model, input_size=args.input_size)
     shape = image_shape(args.model, None, args.input_size)
     check_writable(args.runs_dir)
     if args.diagram is not None:
@@ -237,7 +234,7 @@ def _option(text: str) -> tuple[str, object]:
 
 
 def _checked_options(model: str, texts: Sequence[str], others: dict, input_size: int | None) -> dict:
-    """A network's options, tried together with `others` before anything is read.
+    """A network's options, tried at this size and together with `others` before anything is read.
 
     Weights that come with the project bring the options they were trained with.
     """

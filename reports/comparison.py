@@ -334,6 +334,7 @@ def explanation(comparison: Comparison, first: int, second: int) -> list[str]:
     classes = sorted({*one.classes, *two.classes})
     before, after = (confusion_matrix(run.labels, run.predicted, classes) for run in (one, two))
     shares = [100 * float(comparison.right[run].mean()) for run in (first, second)]
+    most = [2 * (1 - share / 100) for share in shares]  # asymmetry, were all errors one way
     verdict = "beyond chance" if pair.better is not None else "not beyond chance"
     p = f"p {p_text(pair.p_value)}"
     if pair.p_holm != pair.p_value:
@@ -345,8 +346,7 @@ def explanation(comparison: Comparison, first: int, second: int) -> list[str]:
         *_training(one, two, a, b),
         _gains(before, after, classes, b),
         "Asymmetry of the errors (at most twice their share) goes from "
-        f"{asymmetry(before):.2f} of {2 - shares[0] / 50:.2f} to {asymmetry(after):.2f} of "
-        f"{2 - shares[1] / 50:.2f}.",
+        f"{asymmetry(before):.2f} of {most[0]:.2f} to {asymmetry(after):.2f} of {most[1]:.2f}.",
     ]
     if set(INDOOR) < set(classes):
         sentences.append(_indoor(before, after, classes, a, b))

@@ -291,10 +291,13 @@ def image_files(folder: Path) -> list[Path]:
 
 def _other_suffixes(part: Path) -> list[str]:
     """The suffix (of a file without one its name) of each file in class folders that is no image by it."""
-    files = (path for folder in part.iterdir() if folder.name[0] != "." and folder.is_dir()
-             for path in folder.iterdir())  # fmt: skip
-    names = ((path.suffix.lower(), path.name) for path in files if path.is_file() and path.name[0] != ".")
-    return sorted(suffix or name for suffix, name in names if suffix not in SUFFIXES)
+    found = (path for folder in _class_folders(part) for path in folder.iterdir()
+             if path.suffix.lower() not in SUFFIXES and path.name[0] != ".")  # fmt: skip
+    return sorted(path.suffix.lower() or path.name for path in found if path.is_file())
+
+
+def _class_folders(part: Path) -> list[Path]:
+    return sorted(path for path in part.iterdir() if path.is_dir() and path.name[0] != ".")
 
 
 def progress(iterable: Iterable, *, total: int, description: str, unit: str = "images") -> tqdm:
@@ -308,7 +311,7 @@ def _read_part(folder: Path) -> Part:
             f"{folder}: no such folder: a data set holds train/<class>/* and test/<class>/*"
         )
     rows = []
-    for class_folder in sorted(p for p in folder.iterdir() if p.is_dir() and p.name[0] != "."):
+    for class_folder in _class_folders(folder):
         files = image_files(class_folder)
         if not files:
             raise ValueError(f"{class_folder}: class without images: add some or remove the folder")
